@@ -1,0 +1,163 @@
+/* paxos.h -- one server's whole part in Multi-Paxos: proposer, acceptor, learner, election.
+ *
+ * Pure: one input goes in, outputs come out as data; no I/O, no clock, no randomness of
+ * its own, and no allocation after init, so that no step can fail half way.  Batches are
+ * blobs that it holds by reference and never looks into.  Follows Lamport, "Paxos Made
+ * Simple" (sections 2.2, 2.3, 3): phase 1 once per reign over the whole open suffix, then
+ * one accept round a slot, many slots in flight, applied in order.
+ *
+ * THE DRIVER'S DUTY (core/replica in both the server and the simulator)
+ *   - Do the writes of every output in order.  Writes are numbered by `seq` from 1 on;
+ *     tell PAXOS_IN_DURABLE when all up to one are on disk.
+ *   - Let a message leave only when the write `after` is durable (0 = at once).
+ *   - Hand in PAXOS_IN_TICK at least every TICK_MS (paxos needs no finer clock).
+ *   - Take the chosen proposals of every output, in order, before the next step.
+ *   - After a restart: paxos_init() with what the log kept, paxos_restore() per vote above
+ *     the chosen prefix, and only then steps.
+ *
+ * INVARIANTS (cited by CHECKs, tests and README.md)
+ *   P1  `promised` never goes down, also not over a restart.
+ *   P2  No vote has a ballot above `promised`; a vote is replaced only by a higher ballot,
+ *       and at one ballot one slot has one proposal.
+ *   P3  A PREPARE leaves only after the candidate's own promise is on disk.
+ *   P4  Own votes count only when they are on disk; a promise or an ACCEPTED leaves only
+ *       when its write is on disk, also when the write was an earlier one.
+ *   P5  A recovering leader proposes in each slot the proposal of the highest ballot that a
+ *       quorum reported, else a no-op, and nothing of its own until all those are chosen.
+ *   P6  `chosen` only grows and is contiguous: every slot up to it is known and in the log.
+ *   P7  An acceptor refuses a PREPARE for slots that it knows as chosen and has given up.
+ *   P8  Only a leader counts: others move `chosen` on the word of a leader's ballot for
+ *       their own vote at that very ballot, or on a LEARN.
+ *   P9  A read round is confirmed only by answers, from a quorum, that left after it began.
+ *
+ * STATES
+ *   FOLLOWER   -> ASKING     nothing heard of a leader in time, or its connection closed
+ *   ASKING     -> FOLLOWER   a leader spoke, or too few said yes in time
+ *   ASKING     -> PREPARING  a quorum said yes                      [election]
+ *   PREPARING  -> FOLLOWER   a higher ballot, a TOO_OLD, or time    [step down]
+ *   PREPARING  -> RECOVERING a quorum promised                      [proposer]
+ *   RECOVERING -> LEADING    all recovered slots are chosen
+ *   RECOVERING, LEADING -> FOLLOWER  a higher ballot, or no quorum heard for ELECTION_MAX_MS
+ */
+#ifndef CORE_PAXOS_PAXOS_H
+#define CORE_PAXOS_PAXOS_H
+
+#include "core/base/rng.h"
+#include "core/paxos/message.h"
+#include "core/paxos/types.h"
+
+enum { TICK_MS = 10 };
+
+enum paxos_role {
+    PAXOS_FOLLOWER = 1,
+    PAXOS_ASKING,
+    PAXOS_PREPARING,
+    PAXOS_RECOVERING,
+    PAXOS_LEADING,
+};
+
+struct paxos_config {
+    uint32_t self;
+    nodes_set voters; /* includes self */
+    uint32_t heartbeat_ms;
+    uint32_t election_min_ms, election_max_ms;
+    uint64_t seed; /* of the election timeouts' jitter; different on each server */
+};
+
+enum paxos_input_kind {
+    PAXOS_IN_TICK = 1,
+    PAXOS_IN_MESSAGE,   /* message */
+    PAXOS_IN_DURABLE,   /* seq: every write up to it is on disk */
+    PAXOS_IN_PROPOSE,   /* batch, urgent: the leader's next batch; see paxos_can_propose() */
+    PAXOS_IN_READ,      /* start a read round now; the output says which (`round`) */
+    PAXOS_IN_PEER_DOWN, /* node: its connection closed */
+    PAXOS_IN_FLUSHED,   /* slot: this server's state at rest holds everything up to it */
+};
+
+struct paxos_input {
+    enum paxos_input_kind kind;
+    uint64_t now_ms;                     /* monotonic */
+    const struct paxos_message *message; /* borrowed; proposals stored are referenced */
+    uint64_t seq;
+    uint64_t slot;
+    uint32_t node;
+    struct blob *batch; /* borrowed */
+    nodes_set urgent;   /* PROPOSE: nodes to tell at once when this is chosen, since a
+                           client waits there; the others hear with the next message */
+};
+
+/* Records for the log, in the order of seq. `chosen` rides on each: at that point of the
+ * log every slot up to it stands in the log with its chosen proposal. */
+enum paxos_write_kind {
+    PAXOS_WRITE_PROMISE = 1, /* promised */
+    PAXOS_WRITE_VOTE,        /* vote (and promised, which is >= vote.ballot) */
+    PAXOS_WRITE_CHOSEN,      /* vote.slot, vote.proposal: learned, replaces any vote there */
+};
+
+struct paxos_write {
+    enum paxos_write_kind kind;
+    uint64_t seq;
+    struct ballot promised;
+    uint64_t chosen;
+    struct vote vote; /* the output holds no reference of its own: see `paxos_output` */
+};
+
+struct paxos_send {
+    nodes_set to; /* one encoding for all of them; never contains self */
+    uint64_t after;
+    struct paxos_message message;
+};
+
+enum {
+    PAXOS_WRITES_MAX = WINDOW_MAX + 2,
+    /* Becoming leader re-proposes a whole window; a promise reports one. */
+    PAXOS_SENDS_MAX = 2 * WINDOW_MAX + 3 * NODES_MAX + 8,
+};
+
+/* Filled by each step; valid, with every blob it names, until the next step. */
+struct paxos_output {
+    uint32_t writes_count, sends_count, chosen_count;
+    struct paxos_write writes[PAXOS_WRITES_MAX];
+    struct paxos_send sends[PAXOS_SENDS_MAX];
+    /* Newly chosen, in slot order, contiguous: chosen[i].slot = chosen_first + i. */
+    struct { uint64_t slot; struct proposal proposal; } chosen[WINDOW_MAX];
+    uint64_t round;           /* IN_READ: the round that answers it; 0 = not leading */
+    uint64_t round_confirmed; /* every read round up to it is confirmed; 0 = none new */
+    struct {                  /* LEARN_REQUEST came: send `to` LEARNs from slot_first on,
+                                 the last of them with `yes` */
+        uint32_t to;          /* 0 = none */
+        uint64_t slot_first;
+    } serve;
+    bool role_changed; /* see paxos_role(), paxos_leader(), paxos_ballot() */
+};
+
+struct paxos; /* opaque here only to keep the header short; one allocation, at init */
+
+struct paxos *paxos_new(const struct paxos_config *config);
+void paxos_free(struct paxos *p);
+
+/* `promised` and `chosen` as the log (and the state at rest, whichever is higher) kept
+ * them; `now_ms` starts the clocks.  Then one paxos_restore() per vote above `chosen`, in
+ * any order; a vote outside the window is our bug: recovery has refused it. */
+void paxos_init(struct paxos *p, struct ballot promised, uint64_t chosen, uint64_t now_ms);
+void paxos_restore(struct paxos *p, const struct vote *v);
+
+void paxos_step(struct paxos *p, const struct paxos_input *in, struct paxos_output *out);
+
+/* What the driver may ask between steps. */
+enum paxos_role paxos_role(const struct paxos *p);
+const char *paxos_role_name(enum paxos_role role);
+uint32_t paxos_leader(const struct paxos *p);       /* 0 = not known */
+struct ballot paxos_ballot(const struct paxos *p);  /* of the leader followed, or own */
+struct ballot paxos_promised(const struct paxos *p);
+uint64_t paxos_chosen(const struct paxos *p);       /* the chosen prefix */
+uint64_t paxos_slot_next(const struct paxos *p);    /* LEADING: where a batch would go */
+bool paxos_can_propose(const struct paxos *p);      /* LEADING and the window has room */
+uint64_t paxos_trim(const struct paxos *p);         /* every member's state is on disk up to
+                                                       here: the log may be cut below */
+nodes_set paxos_quorum_heard(const struct paxos *p); /* LEADING: who answered lately */
+
+/* P1, P2, P6 and the counts, as far as one state can show them; runs after every step. */
+void paxos_check(const struct paxos *p);
+
+#endif

@@ -1,0 +1,53 @@
+/* peers.h -- what a leader knows of the others: who answers, up to which read round, and
+ * how much of the state each has on disk.
+ *
+ * Only answers to the leader's own ballot count here; the parent sees to that.  Read rounds
+ * are numbered through the life of the process, so that an answer to an earlier reign can
+ * never confirm a later round (P9). */
+#ifndef CORE_PAXOS_PEERS_H
+#define CORE_PAXOS_PEERS_H
+
+#include "core/paxos/paxos.h"
+
+struct peers {
+    uint32_t self;
+    nodes_set voters;
+    uint32_t silent_ms;       /* who did not answer for so long is not heard */
+    nodes_set down;           /* their connections closed, and they said nothing since */
+    uint64_t round;           /* the newest read round */
+    uint64_t round_confirmed; /* <= round */
+    uint64_t trim;            /* every voter's state is on disk up to here; only grows */
+    uint64_t flushed;         /* own */
+    struct peer {
+        bool heard; /* in this reign, at heard_ms */
+        uint64_t heard_ms;
+        uint64_t round;
+        uint64_t flushed;
+    } of[NODES_MAX]; /* by id - 1; own entry unused */
+};
+
+void peers_init(struct peers *p, const struct paxos_config *config);
+
+/* A reign begins; `promised` answered just now. */
+void peers_begin(struct peers *p, nodes_set promised, uint64_t now_ms);
+
+void peers_heard(struct peers *p, uint32_t node, uint64_t now_ms); /* at our ballot */
+void peers_up(struct peers *p, uint32_t node);                     /* it said anything */
+void peers_down(struct peers *p, uint32_t node);
+
+/* Heard lately, self included; `live` leaves out those whose connection closed. */
+nodes_set peers_lately(const struct peers *p, uint64_t now_ms);
+nodes_set peers_live(const struct peers *p, uint64_t now_ms);
+
+/* Begins a read round and returns its number; a single server confirms it itself. */
+uint64_t peers_read(struct peers *p);
+/* HEARTBEAT_OK: the read round and the flushed mark of one peer. */
+void peers_answer(struct peers *p, const struct paxos_message *m);
+
+void peers_flushed(struct peers *p, uint64_t slot);   /* own state at rest */
+void peers_trim(struct peers *p);                     /* as leader: over all voters */
+void peers_trim_told(struct peers *p, uint64_t trim); /* as follower: by the leader */
+
+void peers_check(const struct peers *p);
+
+#endif
