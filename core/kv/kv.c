@@ -1,0 +1,453 @@
+#include "core/kv/kv.h"
+
+#include <stdlib.h>
+
+#include "core/base/check.h"
+#include "core/base/hash.h"
+#include "core/kv/order.h"
+
+enum {
+    TABLE_SIZE_MIN = 16,  /* a power of two, as every size of the table is */
+    ROOM_SPARE_MAX = 64,  /* bytes that a shorter value may leave unused where it lies */
+    COPY_BYTES_MAX = 256, /* up to here a copy is cheaper than to exchange an entry */
+    DIGEST_DELETED = 1,   /* stands in a digest for the value of a deletion */
+};
+
+/* -- Views ---------------------------------------------------------------------------- */
+
+bool kv_first(struct kv_view *v, struct bytes prefix, struct buf *key)
+{
+    struct bytes value;
+
+    if (prefix.len > 0 && kv_get(v, prefix, &value)) {
+        buf_clear(key);
+        buf_put_bytes_raw(key, prefix);
+        return true;
+    }
+    return kv_seek(v, prefix, prefix, KV_FORWARD, key);
+}
+
+bool kv_last(struct kv_view *v, struct bytes prefix, struct buf *key)
+{
+    struct buf end = { 0 };
+    bool found;
+
+    kv_prefix_end(prefix, &end);
+    found = kv_seek(v, prefix, buf_bytes(&end), KV_BACKWARD, key);
+    buf_fini(&end);
+    return found;
+}
+
+bool kv_next(struct kv_view *v, struct bytes prefix, struct buf *key)
+{
+    struct bytes from = key->len == 0 ? prefix : buf_bytes(key);
+    struct buf next = { 0 };
+    bool found = kv_seek(v, prefix, from, KV_FORWARD, &next);
+
+    buf_fini(key);
+    *key = next;
+    if (!found) buf_fini(key);
+    return found;
+}
+
+void kv_prefix_end(struct bytes prefix, struct buf *out)
+{
+    buf_clear(out);
+    while (prefix.len > 0 && prefix.ptr[prefix.len - 1] == 0xff) prefix.len--;
+    buf_put_bytes_raw(out, prefix);
+    if (prefix.len == 0) buf_put_u8(out, 0xff);
+    else out->ptr[out->len - 1]++;
+}
+
+/* -- The table ------------------------------------------------------------------------ */
+
+static struct kv_entry **bucket_of(const struct kv_overlay *o, uint64_t hash)
+{
+    return &o->table[hash & (o->table_size - 1)];
+}
+
+static struct kv_entry *find(const struct kv_overlay *o, struct bytes key, uint64_t hash)
+{
+    if (o->count == 0) return NULL;
+    for (struct kv_entry *e = *bucket_of(o, hash); e != NULL; e = e->chain) {
+        if (e->hash == hash && bytes_equal(entry_key(e), key)) return e;
+    }
+    return NULL;
+}
+
+/* The pointer that holds `e` in its bucket. */
+static struct kv_entry **chain_link(const struct kv_overlay *o, const struct kv_entry *e)
+{
+    struct kv_entry **link = bucket_of(o, e->hash);
+
+    while (*link != e) {
+        CHECK(*link != NULL);
+        link = &(*link)->chain;
+    }
+    return link;
+}
+
+static void chain_push(struct kv_overlay *o, struct kv_entry *e)
+{
+    struct kv_entry **bucket = bucket_of(o, e->hash);
+
+    e->chain = *bucket;
+    *bucket = e;
+}
+
+static void table_grow(struct kv_overlay *o)
+{
+    struct kv_entry **old = o->table;
+    size_t old_size = o->table_size;
+
+    o->table_size = old_size == 0 ? TABLE_SIZE_MIN : 2 * old_size;
+    o->table = mem_zalloc(o->table_size * sizeof(*o->table));
+    for (size_t i = 0; i < old_size; i++) {
+        for (struct kv_entry *e = old[i], *after; e != NULL; e = after) {
+            after = e->chain;
+            chain_push(o, e);
+        }
+    }
+    free(old);
+}
+
+/* -- Entries -------------------------------------------------------------------------- */
+
+static struct kv_entry *entry_of_stamp(struct list *l)
+{
+    return CONTAINER_OF(l, struct kv_entry, by_stamp);
+}
+
+static struct kv_entry *entry_new(struct bytes key, uint64_t hash, size_t value_len)
+{
+    struct kv_entry *e;
+
+    CHECK(key.len <= UINT32_MAX);
+    CHECK(value_len <= UINT32_MAX);
+    e = mem_alloc(sizeof(*e) + key.len + value_len);
+    e->hash = hash;
+    e->key_len = (uint32_t) key.len;
+    e->value_len = e->value_room = (uint32_t) value_len;
+    if (key.len > 0) memcpy(e->data, key.ptr, key.len);
+    return e;
+}
+
+/* True when a value of `len` bytes may lie where the old one does: it fits, and a small
+ * value does not keep the memory of a large one. */
+static bool entry_fits(const struct kv_entry *e, size_t len)
+{
+    return len <= e->value_room && e->value_room - len <= ROOM_SPARE_MAX;
+}
+
+/* value->ptr == NULL makes it a deletion. `value` may lie in this very entry. */
+static void entry_set(struct kv_entry *e, struct bytes value)
+{
+    CHECK(value.len <= e->value_room);
+    if (value.len > 0) memmove(e->data + e->key_len, value.ptr, value.len);
+    e->value_len = (uint32_t) value.len;
+    e->deleted = value.ptr == NULL;
+}
+
+static size_t entry_bytes(const struct kv_entry *e)
+{
+    return (size_t) e->key_len + e->value_len;
+}
+
+/* Makes `e`, which is in no list, the newest change. */
+static void overlay_stamp(struct kv_overlay *o, struct kv_entry *e, uint64_t stamp)
+{
+    struct list *newest = o->by_stamp.prev;
+
+    CHECK(list_empty(&o->by_stamp) || entry_of_stamp(newest)->stamp <= stamp);
+    e->stamp = stamp;
+    list_push(&o->by_stamp, &e->by_stamp);
+}
+
+static void overlay_insert(struct kv_overlay *o, struct kv_entry *e, uint64_t stamp)
+{
+    if (o->count >= o->table_size) table_grow(o);
+    chain_push(o, e);
+    order_insert(&o->root, e);
+    overlay_stamp(o, e, stamp);
+    o->count++;
+    o->bytes += entry_bytes(e);
+}
+
+static void overlay_remove(struct kv_overlay *o, struct kv_entry *e)
+{
+    *chain_link(o, e) = e->chain;
+    order_remove(&o->root, e);
+    list_remove(&e->by_stamp);
+    o->count--;
+    o->bytes -= entry_bytes(e);
+    free(e);
+}
+
+static void overlay_replace(struct kv_overlay *o, struct kv_entry *old, struct kv_entry *e,
+                            uint64_t stamp)
+{
+    e->chain = old->chain;
+    *chain_link(o, old) = e;
+    order_replace(&o->root, old, e);
+    list_remove(&old->by_stamp);
+    overlay_stamp(o, e, stamp);
+    o->bytes += entry_bytes(e);
+    o->bytes -= entry_bytes(old);
+    free(old);
+}
+
+static void overlay_rewrite(struct kv_overlay *o, struct kv_entry *e, struct bytes value,
+                            uint64_t stamp)
+{
+    o->bytes -= entry_bytes(e);
+    entry_set(e, value);
+    o->bytes += entry_bytes(e);
+    list_remove(&e->by_stamp);
+    overlay_stamp(o, e, stamp);
+}
+
+/* -- Changes -------------------------------------------------------------------------- */
+
+static void digest_change(struct kv_overlay *o, struct bytes key, struct bytes value)
+{
+    if (!o->digesting) return;
+    o->digest = hash_bytes(key, o->digest);
+    o->digest = value.ptr == NULL ? hash_u64(DIGEST_DELETED, o->digest)
+                                  : hash_bytes(value, o->digest);
+}
+
+/* A put, or with a value->ptr == NULL a deletion that leaves a mark. */
+static void change(struct kv_overlay *o, struct bytes key, struct bytes value,
+                   uint64_t stamp)
+{
+    uint64_t hash = hash_bytes(key, o->seed);
+    struct kv_entry *old = find(o, key, hash), *e;
+
+    if (old != NULL && entry_fits(old, value.len)) {
+        overlay_rewrite(o, old, value, stamp);
+        return;
+    }
+    e = entry_new(key, hash, value.len);
+    entry_set(e, value);
+    if (old == NULL) overlay_insert(o, e, stamp);
+    else overlay_replace(o, old, e, stamp);
+}
+
+void kv_put(struct kv_overlay *o, struct bytes key, struct bytes value, uint64_t stamp)
+{
+    if (value.len == 0) value = BYTES_LIT("");
+    digest_change(o, key, value);
+    change(o, key, value, stamp);
+}
+
+void kv_delete(struct kv_overlay *o, struct bytes key, uint64_t stamp)
+{
+    digest_change(o, key, (struct bytes){ 0 });
+    if (o->below == NULL) { /* nothing to hide, so no mark */
+        struct kv_entry *e = find(o, key, hash_bytes(key, o->seed));
+
+        if (e != NULL) overlay_remove(o, e);
+    } else {
+        change(o, key, (struct bytes){ 0 }, stamp);
+    }
+}
+
+void kv_overlay_forget(struct kv_overlay *o, uint64_t stamp)
+{
+    while (!list_empty(&o->by_stamp)) {
+        struct kv_entry *oldest = entry_of_stamp(o->by_stamp.next);
+
+        if (oldest->stamp > stamp) return;
+        overlay_remove(o, oldest);
+    }
+}
+
+/* Empties the table, and gives it back when it is much larger than it had to be now: one
+ * large transaction must not make every later clear slow. */
+static void overlay_empty(struct kv_overlay *o)
+{
+    if (o->table_size > TABLE_SIZE_MIN && o->count < o->table_size / 8) {
+        free(o->table);
+        o->table = NULL;
+        o->table_size = 0;
+    } else if (o->count > 0) {
+        memset(o->table, 0, o->table_size * sizeof(*o->table));
+    }
+    list_init(&o->by_stamp);
+    o->root = NULL;
+    o->count = 0;
+    o->bytes = 0;
+}
+
+void kv_overlay_clear(struct kv_overlay *o)
+{
+    LIST_EACH_SAFE(at, after, &o->by_stamp) free(entry_of_stamp(at));
+    overlay_empty(o);
+}
+
+/* -- Moving --------------------------------------------------------------------------- */
+
+struct move {
+    struct kv_overlay *to;
+    uint64_t stamp;
+    bool rehash;
+};
+
+static void move_entry(void *ctx, struct kv_entry *e)
+{
+    const struct move *m = ctx;
+    struct kv_overlay *to = m->to;
+    struct bytes value = e->deleted ? (struct bytes){ 0 } : entry_value(e);
+    struct kv_entry *old;
+
+    digest_change(to, entry_key(e), value);
+    if (m->rehash) e->hash = hash_bytes(entry_key(e), to->seed);
+    old = find(to, entry_key(e), e->hash);
+    if (e->deleted && to->below == NULL) {
+        if (old != NULL) overlay_remove(to, old);
+        free(e);
+    } else if (old != NULL && value.len <= COPY_BYTES_MAX && entry_fits(old, value.len)) {
+        overlay_rewrite(to, old, value, m->stamp);
+        free(e);
+    } else if (old != NULL) {
+        overlay_replace(to, old, e, m->stamp);
+    } else {
+        overlay_insert(to, e, m->stamp);
+    }
+}
+
+void kv_overlay_move(struct kv_overlay *from, struct kv_overlay *to, uint64_t stamp)
+{
+    struct move m = { .to = to, .stamp = stamp, .rehash = from->seed != to->seed };
+
+    CHECK(from != to);
+    order_walk(from->root, move_entry, &m);
+    overlay_empty(from);
+}
+
+/* -- Reading -------------------------------------------------------------------------- */
+
+static bool overlay_get(struct kv_view *v, struct bytes key, struct bytes *value)
+{
+    struct kv_overlay *o = (struct kv_overlay *) v;
+
+    if (o->count > 0) {
+        struct kv_entry *e = find(o, key, hash_bytes(key, o->seed));
+
+        if (e != NULL && !e->deleted) *value = entry_value(e);
+        if (e != NULL) return !e->deleted; /* K2 */
+    }
+    return o->below != NULL && kv_get(o->below, key, value);
+}
+
+/* The own change nearest to `from` with the prefix, deletions included, or NULL. */
+static struct kv_entry *own_next(struct kv_overlay *o, struct bytes prefix,
+                                 struct bytes from, enum kv_direction direction)
+{
+    struct kv_entry *e = order_next(o->root, from, direction);
+
+    if (e == NULL || e->key_len < prefix.len) return NULL;
+    return bytes_equal(bytes_of(e->data, prefix.len), prefix) ? e : NULL;
+}
+
+static bool below_seek(struct kv_overlay *o, struct bytes prefix, struct bytes from,
+                       enum kv_direction direction, struct buf *key)
+{
+    buf_clear(key);
+    return o->below != NULL && kv_seek(o->below, prefix, from, direction, key);
+}
+
+/* Merges the own changes with what is below: `key` holds the nearest key from below until
+ * an own one turns out to be nearer. cmp < 0: the own one is. */
+static bool overlay_seek(struct kv_view *v, struct bytes prefix, struct bytes from,
+                         enum kv_direction direction, struct buf *key)
+{
+    struct kv_overlay *o = (struct kv_overlay *) v;
+    struct kv_entry *own = own_next(o, prefix, from, direction);
+    bool below = below_seek(o, prefix, from, direction, key);
+
+    while (own != NULL) {
+        int cmp = below ? bytes_cmp(entry_key(own), buf_bytes(key)) : -1;
+
+        if (direction == KV_BACKWARD && below) cmp = -cmp;
+        if (cmp > 0) return true;
+        if (!own->deleted) {
+            buf_clear(key);
+            buf_put_bytes_raw(key, entry_key(own));
+            return true;
+        }
+        if (cmp == 0) below = below_seek(o, prefix, entry_key(own), direction, key);
+        own = own_next(o, prefix, entry_key(own), direction);
+    }
+    return below;
+}
+
+struct visit {
+    kv_each_fn each;
+    void *ctx;
+};
+
+static void visit_entry(void *ctx, struct kv_entry *e)
+{
+    const struct visit *visit = ctx;
+    struct bytes value = e->deleted ? (struct bytes){ 0 } : entry_value(e);
+
+    visit->each(visit->ctx, entry_key(e), value, e->stamp);
+}
+
+void kv_overlay_each(const struct kv_overlay *o, kv_each_fn each, void *ctx)
+{
+    struct visit visit = { .each = each, .ctx = ctx };
+
+    order_walk(o->root, visit_entry, &visit);
+}
+
+/* -- Life ----------------------------------------------------------------------------- */
+
+void kv_overlay_init(struct kv_overlay *o, struct kv_view *below, uint64_t seed)
+{
+    *o = (struct kv_overlay){ .view = { .get = overlay_get, .seek = overlay_seek },
+                              .below = below,
+                              .seed = seed };
+    list_init(&o->by_stamp);
+}
+
+void kv_overlay_fini(struct kv_overlay *o)
+{
+    kv_overlay_clear(o);
+    free(o->table);
+    o->table = NULL;
+    o->table_size = 0;
+}
+
+static void check_stamps(const struct kv_overlay *o)
+{
+    uint64_t stamp = 0;
+    size_t count = 0;
+
+    LIST_EACH(at, &o->by_stamp) {
+        CHECK(entry_of_stamp(at)->stamp >= stamp);
+        stamp = entry_of_stamp(at)->stamp;
+        count++;
+    }
+    CHECK(count == o->count);
+}
+
+void kv_overlay_check(const struct kv_overlay *o)
+{
+    size_t count = 0, bytes = 0;
+
+    for (size_t i = 0; i < o->table_size; i++) {
+        for (const struct kv_entry *e = o->table[i]; e != NULL; e = e->chain) {
+            CHECK(bucket_of(o, e->hash) == &o->table[i]);
+            CHECK(find(o, entry_key(e), hash_bytes(entry_key(e), o->seed)) == e);
+            CHECK(IMPLIES(e->deleted, o->below != NULL));
+            count++;
+            bytes += entry_bytes(e);
+        }
+    }
+    CHECK(count == o->count);
+    CHECK(bytes == o->bytes);
+    CHECK(order_check(o->root) == o->count);
+    check_stamps(o);
+}

@@ -1,0 +1,53 @@
+/* order.h -- inside of an overlay: its entries, and the balanced tree that keeps them in
+ * key order. For core/kv/ only.
+ *
+ * The tree is a treap: a search tree by key that is at the same time a heap by priority.
+ * The priority is the upper half of the entry's hash, which is seeded, so that no choice of
+ * keys makes it deep. Shape follows from keys and seed alone; answers, from keys alone.
+ *
+ * Invariants: O1 keys rise from left to right. O2 no entry has a priority above its
+ * parent's. */
+#ifndef CORE_KV_ORDER_H
+#define CORE_KV_ORDER_H
+
+#include "core/kv/kv.h"
+
+struct kv_entry {
+    struct kv_entry *chain; /* next in the same bucket */
+    struct kv_entry *left, *right;
+    struct list by_stamp; /* in the overlay's list */
+    uint64_t hash;
+    uint64_t stamp;
+    uint32_t key_len, value_len;
+    uint32_t value_room; /* bytes that a value may take where it lies */
+    bool deleted;
+    uint8_t data[]; /* the key, then the value */
+};
+
+static inline struct bytes entry_key(const struct kv_entry *e)
+{
+    return bytes_of(e->data, e->key_len);
+}
+
+static inline struct bytes entry_value(const struct kv_entry *e)
+{
+    return bytes_of(e->data + e->key_len, e->value_len);
+}
+
+void order_insert(struct kv_entry **root, struct kv_entry *e); /* the key is new here */
+void order_remove(struct kv_entry **root, struct kv_entry *e);
+/* `e`, of the same key and hash, takes the place of `old`. */
+void order_replace(struct kv_entry **root, struct kv_entry *old, struct kv_entry *e);
+
+/* The entry nearest after (before) `from`, or NULL. */
+struct kv_entry *order_next(struct kv_entry *root, struct bytes from,
+                            enum kv_direction direction);
+
+/* Calls `each` in key order. It may reuse the links of the entry that it is given. */
+typedef void (*order_walk_fn)(void *ctx, struct kv_entry *e);
+void order_walk(struct kv_entry *root, order_walk_fn each, void *ctx);
+
+/* O1 and O2; returns how many entries there are. */
+size_t order_check(const struct kv_entry *root);
+
+#endif
