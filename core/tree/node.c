@@ -1,0 +1,170 @@
+#include "core/tree/node.h"
+
+#include "core/base/check.h"
+#include "core/base/errors.h"
+#include "core/base/limits.h"
+#include "core/tree/path.h"
+
+enum {
+    FORMAT = 1,
+    FLAG_NULL = 1,
+    HEAD_BYTES = 80,
+    KEY_BYTES_MAX = PATH_BYTES_MAX + 2,
+};
+
+struct stat_view node_stat(const struct node *n)
+{
+    return (struct stat_view){
+        .czxid = n->czxid,
+        .mzxid = n->mzxid,
+        .pzxid = n->pzxid,
+        .ctime = n->ctime,
+        .mtime = n->mtime,
+        .version = n->version,
+        .cversion = (int32_t) (uint32_t) (2 * n->created - n->children),
+        .aversion = n->aversion,
+        .ephemeral_owner = n->owner,
+        .data_length = n->data.len,
+        .num_children = n->children,
+    };
+}
+
+/* -- Keys ----------------------------------------------------------------------------- */
+
+static void key_put(struct buf *out, struct bytes parent, struct bytes name)
+{
+    buf_put_u8(out, 'n');
+    buf_put_bytes_raw(out, parent);
+    buf_put_u8(out, 0);
+    buf_put_bytes_raw(out, name);
+}
+
+void node_key(struct buf *out, struct bytes path)
+{
+    buf_clear(out);
+    if (path_is_root(path)) key_put(out, BYTES_LIT(""), BYTES_LIT(""));
+    else key_put(out, path_parent(path), path_name(path));
+}
+
+void node_children_prefix(struct buf *out, struct bytes parent)
+{
+    buf_clear(out);
+    key_put(out, parent, BYTES_LIT(""));
+}
+
+void node_owner_prefix(struct buf *out, uint64_t owner)
+{
+    uint8_t room[KV_ID_KEY_BYTES];
+
+    buf_clear(out);
+    buf_put_bytes_raw(out, kv_id_key(room, 'e', owner));
+}
+
+void node_owner_key(struct buf *out, uint64_t owner, struct bytes path)
+{
+    node_owner_prefix(out, owner);
+    buf_put_bytes_raw(out, path);
+}
+
+struct bytes node_key_name(struct bytes key)
+{
+    const uint8_t *zero = memchr(key.ptr, 0, key.len);
+
+    CHECK(zero != NULL);
+    return bytes_of(zero + 1, (size_t) (key.ptr + key.len - zero) - 1);
+}
+
+struct bytes node_owner_key_path(struct bytes key)
+{
+    CHECK(key.len > KV_ID_KEY_BYTES);
+    return bytes_of(key.ptr + KV_ID_KEY_BYTES, key.len - KV_ID_KEY_BYTES);
+}
+
+/* -- Values --------------------------------------------------------------------------- */
+
+void node_encode(struct buf *out, const struct node *n)
+{
+    uint8_t head[HEAD_BYTES] = { FORMAT };
+
+    head[1] = n->data.ptr == NULL ? FLAG_NULL : 0;
+    put_u32(head + 4, (uint32_t) n->version);
+    put_u32(head + 8, (uint32_t) n->aversion);
+    put_u64(head + 16, n->czxid);
+    put_u64(head + 24, n->mzxid);
+    put_u64(head + 32, n->pzxid);
+    put_u64(head + 40, (uint64_t) n->ctime);
+    put_u64(head + 48, (uint64_t) n->mtime);
+    put_u64(head + 56, n->owner);
+    put_u64(head + 64, n->children);
+    put_u64(head + 72, n->created);
+    buf_clear(out);
+    buf_reserve(out, HEAD_BYTES + n->data.len);
+    buf_put(out, head, HEAD_BYTES);
+    buf_put_bytes_raw(out, n->data);
+}
+
+static bool head_is_legal(const uint8_t *head, size_t data_len)
+{
+    return (head[1] == 0 || (head[1] == FLAG_NULL && data_len == 0)) && head[2] == 0 &&
+           head[3] == 0 && get_u32(head + 12) == 0;
+}
+
+int node_decode(struct bytes cell, struct node *n)
+{
+    const uint8_t *head = cell.ptr;
+
+    if (cell.len == 0) return ERR_DAMAGED;
+    if (head[0] != FORMAT) return ERR_OTHER_VERSION;
+    if (cell.len < HEAD_BYTES) return ERR_DAMAGED;
+    if (!head_is_legal(head, cell.len - HEAD_BYTES)) return ERR_DAMAGED;
+    *n = (struct node){
+        .version = (int32_t) get_u32(head + 4),
+        .aversion = (int32_t) get_u32(head + 8),
+        .czxid = get_u64(head + 16),
+        .mzxid = get_u64(head + 24),
+        .pzxid = get_u64(head + 32),
+        .ctime = (int64_t) get_u64(head + 40),
+        .mtime = (int64_t) get_u64(head + 48),
+        .owner = get_u64(head + 56),
+        .children = get_u64(head + 64),
+        .created = get_u64(head + 72),
+    };
+    if (head[1] == 0) n->data = bytes_of(head + HEAD_BYTES, cell.len - HEAD_BYTES);
+    return 0;
+}
+
+/* -- Reading -------------------------------------------------------------------------- */
+
+bool node_read(struct kv_view *v, struct bytes path, struct node *n)
+{
+    uint8_t room[KEY_BYTES_MAX];
+    struct buf key = { .ptr = room, .cap = sizeof room }; /* a path is bounded: no growth */
+    struct bytes cell;
+
+    if (path_check(path) != 0) return false;
+    node_key(&key, path);
+    CHECK(key.ptr == room);
+    if (!kv_get(v, buf_bytes(&key), &cell)) return false;
+    CHECK(node_decode(cell, n) == 0);
+    return true;
+}
+
+bool node_child_next(struct kv_view *v, struct bytes parent, struct bytes name,
+                     enum kv_direction direction, struct buf *out)
+{
+    struct buf prefix = { 0 }, from = { 0 };
+    bool found;
+
+    if (path_check(parent) != 0) return false;
+    node_children_prefix(&prefix, parent);
+    if (name.len == 0 && direction == KV_BACKWARD) {
+        kv_prefix_end(buf_bytes(&prefix), &from);
+    } else {
+        key_put(&from, parent, name);
+    }
+    found = kv_seek(v, buf_bytes(&prefix), buf_bytes(&from), direction, out);
+    if (found) buf_drop(out, prefix.len);
+    buf_fini(&from);
+    buf_fini(&prefix);
+    return found;
+}

@@ -1,0 +1,71 @@
+/* node.h -- one node of the tree, and its cells.
+ *
+ * Cell of a node ('n' parent 0x00 name; the root is 'n' 0x00), all little-endian:
+ *
+ *     offset size field
+ *     0      1    format version (1)
+ *     1      1    flags: bit 0 = data is null
+ *     2      2    zero
+ *     4      4    version      changes of the data; never -1 (skips it)
+ *     8      4    aversion
+ *     12     4    zero
+ *     16     8    czxid        transaction that created it: a fencing token
+ *     24     8    mzxid        ... that last changed its data
+ *     32     8    pzxid        ... that last created or deleted a child
+ *     40     8    ctime        milliseconds of UTC, from the batch's time
+ *     48     8    mtime
+ *     56     8    owner        session of an ephemeral node, else 0
+ *     64     8    children     how many there are now
+ *     72     8    created      how many children were ever created: the next sequence number
+ *     80     ..   data
+ *
+ * Cell of an ephemeral node's owner ('e' owner path): empty value. Pure. */
+#ifndef CORE_TREE_NODE_H
+#define CORE_TREE_NODE_H
+
+#include "core/kv/kv.h"
+
+struct node {
+    int32_t version, aversion;
+    uint64_t czxid, mzxid, pzxid;
+    int64_t ctime, mtime;
+    uint64_t owner;
+    uint64_t children;
+    uint64_t created;
+    struct bytes data; /* ptr NULL = null data; borrowed from the cell */
+};
+
+/* What clients see: ZooKeeper's stat, same names and meaning. */
+struct stat_view {
+    uint64_t czxid, mzxid, pzxid;
+    int64_t ctime, mtime;
+    int32_t version, cversion, aversion; /* cversion = 2 * created - children, wrapped */
+    uint64_t ephemeral_owner;
+    uint64_t data_length, num_children;
+};
+
+struct stat_view node_stat(const struct node *n);
+
+/* Keys, into `out` (cleared first). */
+void node_key(struct buf *out, struct bytes path);
+void node_children_prefix(struct buf *out, struct bytes parent);
+void node_owner_key(struct buf *out, uint64_t owner, struct bytes path);
+void node_owner_prefix(struct buf *out, uint64_t owner);
+/* The part of a child's node key that is its name; the path of an owner key. Borrowed. */
+struct bytes node_key_name(struct bytes key);
+struct bytes node_owner_key_path(struct bytes key);
+
+/* Values. node_decode() fails with ERR_DAMAGED or ERR_OTHER_VERSION. */
+void node_encode(struct buf *out, const struct node *n); /* cleared first */
+int node_decode(struct bytes cell, struct node *n);
+
+/* Reads the node at `path`; false when there is none. A cell that does not decode is a
+ * broken store and stops the process (CHECK): core/state verified it when reading. */
+bool node_read(struct kv_view *v, struct bytes path, struct node *n);
+
+/* The child name next after (before) `name` in byte order, into `out` (cleared first); false
+ * when there is none. An empty name means from the start (from the end, backward). */
+bool node_child_next(struct kv_view *v, struct bytes parent, struct bytes name,
+                     enum kv_direction direction, struct buf *out);
+
+#endif

@@ -1,0 +1,44 @@
+/* op.h -- resolved operations: what the log holds of a transaction.
+ *
+ * A resolved op cannot fail. The leader checked everything when it made it, so applying it
+ * is a pure function of the state; an op that does not fit the state is a bug (CHECK).
+ * Every op names each path that it touches (the parent of a created or deleted node is
+ * implied). Bytes, numbers as LEB128 unless said otherwise:
+ *
+ *     kind u8, then
+ *     CREATE         path data owner        data: length + 1 and bytes; 0 = null
+ *     SET            path data
+ *     DELETE         path
+ *     SESSION_OPEN   id timeout_ms secret
+ *     SESSION_CLOSE  id                     its ephemerals are deleted by DELETEs before it
+ *
+ * Pure. */
+#ifndef CORE_TREE_OP_H
+#define CORE_TREE_OP_H
+
+#include "core/base/bytes.h"
+
+enum op_kind {
+    OP_CREATE = 1,
+    OP_SET,
+    OP_DELETE,
+    OP_SESSION_OPEN,
+    OP_SESSION_CLOSE,
+};
+
+struct op {
+    enum op_kind kind;
+    struct bytes path;
+    struct bytes data;  /* CREATE, SET: data; SESSION_OPEN: secret */
+    uint64_t owner;     /* CREATE: owner; SESSION_*: id */
+    uint64_t timeout_ms; /* SESSION_OPEN */
+};
+
+void op_encode(struct buf *out, const struct op *op); /* appends */
+
+/* Reads the next op; ERR_BAD_MESSAGE when the bytes are none. Borrowed from the reader. */
+int op_decode(struct reader *r, struct op *op);
+
+const char *op_name(enum op_kind kind);
+
+#endif

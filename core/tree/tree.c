@@ -1,0 +1,213 @@
+#include "core/tree/tree.h"
+
+#include "core/base/check.h"
+#include "core/tree/node.h"
+#include "core/tree/path.h"
+
+/* One change being applied: where, when, and work space for its keys and cells. */
+struct change {
+    struct kv_overlay *o;
+    const struct tree_context *context;
+    struct buf key, cell;
+};
+
+static void put_node(struct change *c, struct bytes path, const struct node *n)
+{
+    node_key(&c->key, path);
+    node_encode(&c->cell, n);
+    kv_put(c->o, buf_bytes(&c->key), buf_bytes(&c->cell), c->context->zxid);
+}
+
+/* The node that the op rests on: resolving made sure that it is there. */
+static struct node need_node(struct change *c, struct bytes path)
+{
+    struct node n;
+    bool found = node_read(&c->o->view, path, &n);
+
+    CHECK(found);
+    return n;
+}
+
+static void parent_gains(struct change *c, struct bytes path)
+{
+    struct node parent = need_node(c, path);
+
+    CHECK(parent.owner == 0); /* T2 */
+    parent.children++;
+    parent.created++;
+    parent.pzxid = c->context->zxid;
+    put_node(c, path, &parent);
+}
+
+static void parent_loses(struct change *c, struct bytes path)
+{
+    struct node parent = need_node(c, path);
+
+    CHECK(parent.children > 0); /* T1 */
+    parent.children--;
+    parent.pzxid = c->context->zxid;
+    put_node(c, path, &parent);
+}
+
+static void apply_create(struct change *c, const struct op *op)
+{
+    struct node n;
+    bool taken = node_read(&c->o->view, op->path, &n);
+
+    CHECK(!taken);
+    parent_gains(c, path_parent(op->path));
+    n = (struct node){ .czxid = c->context->zxid,
+                       .mzxid = c->context->zxid,
+                       .pzxid = c->context->zxid,
+                       .ctime = c->context->time_ms,
+                       .mtime = c->context->time_ms,
+                       .owner = op->owner,
+                       .data = op->data };
+    put_node(c, op->path, &n);
+    if (op->owner == 0) return;
+    node_owner_key(&c->key, op->owner, op->path);
+    kv_put(c->o, buf_bytes(&c->key), BYTES_LIT(""), c->context->zxid);
+}
+
+/* -1 in a request means any version, so no node is ever at it. */
+static int32_t version_after(int32_t version)
+{
+    if (version == INT32_MAX) return INT32_MIN;
+    return version == -2 ? 0 : version + 1;
+}
+
+static void apply_set(struct change *c, const struct op *op)
+{
+    struct node n = need_node(c, op->path);
+
+    n.version = version_after(n.version);
+    n.mzxid = c->context->zxid;
+    n.mtime = c->context->time_ms;
+    n.data = op->data;
+    put_node(c, op->path, &n);
+}
+
+static void apply_delete(struct change *c, const struct op *op)
+{
+    struct node n = need_node(c, op->path);
+
+    CHECK(n.children == 0); /* T3 */
+    parent_loses(c, path_parent(op->path));
+    node_key(&c->key, op->path);
+    kv_delete(c->o, buf_bytes(&c->key), c->context->zxid);
+    if (n.owner == 0) return;
+    node_owner_key(&c->key, n.owner, op->path);
+    kv_delete(c->o, buf_bytes(&c->key), c->context->zxid);
+}
+
+void tree_apply(struct kv_overlay *o, const struct tree_context *c, const struct op *op)
+{
+    struct change change = { .o = o, .context = c };
+
+    CHECK(op->kind <= OP_DELETE); /* session_apply() has the others */
+    switch (op->kind) {
+    case OP_CREATE:
+        apply_create(&change, op);
+        break;
+    case OP_SET:
+        apply_set(&change, op);
+        break;
+    case OP_DELETE:
+        apply_delete(&change, op);
+        break;
+    case OP_SESSION_OPEN:
+    case OP_SESSION_CLOSE:
+        break;
+    }
+    buf_fini(&change.key);
+    buf_fini(&change.cell);
+}
+
+void tree_found(struct kv_overlay *o)
+{
+    struct change change = { .o = o, .context = &(struct tree_context){ 0 } };
+    struct node root = { .data = BYTES_LIT("") };
+    bool taken = node_read(&o->view, BYTES_LIT("/"), &root);
+
+    CHECK(!taken);
+    put_node(&change, BYTES_LIT("/"), &root);
+    buf_fini(&change.key);
+    buf_fini(&change.cell);
+}
+
+/* -- Checking ------------------------------------------------------------------------- */
+
+/* The path that a node's key stands for, into `out`. */
+static void path_of_key(struct buf *out, struct bytes key)
+{
+    struct bytes name = node_key_name(key);
+    struct bytes parent = bytes_of(key.ptr + 1, key.len - name.len - 2);
+
+    if (parent.len > 0) {
+        path_join(out, parent, name);
+    } else {
+        buf_clear(out);
+        buf_put_u8(out, '/');
+    }
+}
+
+static uint64_t children_count(struct kv_view *v, struct bytes path)
+{
+    struct buf name = { 0 };
+    uint64_t count = 0;
+
+    while (node_child_next(v, path, buf_bytes(&name), KV_FORWARD, &name)) count++;
+    buf_fini(&name);
+    return count;
+}
+
+static void check_owner(struct kv_view *v, struct bytes path, uint64_t owner)
+{
+    uint8_t room[KV_ID_KEY_BYTES];
+    struct buf key = { 0 };
+    struct bytes value;
+
+    node_owner_key(&key, owner, path);
+    CHECK(kv_get(v, buf_bytes(&key), &value));             /* T2 */
+    CHECK(kv_get(v, kv_id_key(room, 's', owner), &value)); /* T2 */
+    buf_fini(&key);
+}
+
+static void check_node(struct kv_view *v, struct bytes path)
+{
+    struct node n, parent;
+
+    CHECK(node_read(v, path, &n));
+    CHECK(n.children == children_count(v, path)); /* T1 */
+    CHECK(n.children <= n.created);
+    CHECK(n.version != -1);
+    CHECK(n.czxid <= n.mzxid); /* T4 */
+    CHECK(n.czxid <= n.pzxid);
+    if (!path_is_root(path)) {
+        CHECK(node_read(v, path_parent(path), &parent)); /* T3 */
+        CHECK(parent.owner == 0);                        /* T2 */
+        CHECK(parent.pzxid >= n.czxid);
+    }
+    if (n.owner != 0) check_owner(v, path, n.owner);
+}
+
+/* The node that an 'e' cell names is there and has that owner. */
+static void check_owned(struct kv_view *v, struct bytes key)
+{
+    struct node n;
+
+    CHECK(node_read(v, node_owner_key_path(key), &n));
+    CHECK(n.owner == get_u64_be(key.ptr + 1));
+}
+
+void tree_check(struct kv_view *v)
+{
+    struct buf key = { 0 }, path = { 0 };
+
+    while (kv_next(v, BYTES_LIT("n"), &key)) {
+        path_of_key(&path, buf_bytes(&key));
+        check_node(v, buf_bytes(&path));
+    }
+    while (kv_next(v, BYTES_LIT("e"), &key)) check_owned(v, buf_bytes(&key));
+    buf_fini(&path);
+}

@@ -1,0 +1,255 @@
+#include "core/tree/tx.h"
+
+#include <stdio.h>
+
+#include "core/base/check.h"
+#include "core/base/errors.h"
+#include "core/base/limits.h"
+#include "core/tree/path.h"
+#include "core/tree/tree.h"
+
+/* What an op may take in the log beyond its path and data: kind, lengths, owner. */
+enum { OP_HEAD_BYTES_MAX = 32 };
+
+void tx_init(struct tx *t, struct kv_view *below, uint64_t seed)
+{
+    *t = (struct tx){ 0 };
+    kv_overlay_init(&t->over, below, seed);
+}
+
+void tx_fini(struct tx *t)
+{
+    kv_overlay_fini(&t->over);
+    buf_fini(&t->ops);
+    buf_fini(&t->reads);
+}
+
+void tx_reset(struct tx *t)
+{
+    kv_overlay_clear(&t->over);
+    buf_clear(&t->ops);
+    buf_clear(&t->reads);
+    t->ops_count = t->ops_max = 0;
+    t->zxid = t->session = 0;
+    t->time_ms = 0;
+    t->reserved_allowed = t->track_reads = false;
+}
+
+/* -- Reading -------------------------------------------------------------------------- */
+
+static void note_read(struct tx *t, struct bytes path)
+{
+    if (t->track_reads) buf_put_bytes(&t->reads, path);
+}
+
+bool tx_read(struct tx *t, struct bytes path, struct node *n)
+{
+    note_read(t, path);
+    return node_read(&t->over.view, path, n);
+}
+
+bool tx_child_next(struct tx *t, struct bytes parent, struct bytes name,
+                   enum kv_direction direction, struct buf *out)
+{
+    note_read(t, parent);
+    return node_child_next(&t->over.view, parent, name, direction, out);
+}
+
+/* -- What every change must respect --------------------------------------------------- */
+
+void tx_append_session(struct tx *t, const struct op *op)
+{
+    op_encode(&t->ops, op);
+    t->ops_count++;
+}
+
+void tx_append(struct tx *t, const struct op *op)
+{
+    struct tree_context c = { .zxid = t->zxid, .time_ms = t->time_ms };
+
+    /* The log first: the op may borrow from a cell that its effect replaces. */
+    tx_append_session(t, op);
+    tree_apply(&t->over, &c, op);
+}
+
+/* Room for `count` more ops that hold `bytes` of paths and data. */
+static int check_room(const struct tx *t, uint64_t count, uint64_t bytes)
+{
+    uint32_t ops_max = t->ops_max == 0 ? MULTI_OPS_MAX : t->ops_max;
+
+    if (t->ops_count + count > ops_max) return ERR_TOO_LARGE;
+    if (t->ops.len + bytes + count * OP_HEAD_BYTES_MAX > TX_BYTES_MAX) return ERR_TOO_LARGE;
+    return 0;
+}
+
+static int check_writable(const struct tx *t, struct bytes path)
+{
+    int err = path_check(path);
+
+    if (err != 0) return err;
+    return path_is_reserved(path) && !t->reserved_allowed ? ERR_RESERVED : 0;
+}
+
+/* -- Create --------------------------------------------------------------------------- */
+
+/* The path to create, into `created`: with TX_SEQUENTIAL, the parent's number behind it.
+ * The number is part of the name, so "/queue/" is a legal path to number. */
+static int resolve_name(struct tx *t, struct bytes path, unsigned flags,
+                        struct buf *created)
+{
+    struct node parent = { 0 };
+    char number[24];
+    int err;
+
+    buf_clear(created);
+    if (path.len > PATH_BYTES_MAX) return ERR_TOO_LARGE;
+    buf_put_bytes_raw(created, path);
+    if ((flags & TX_SEQUENTIAL) == 0) return check_writable(t, path);
+
+    buf_put_u8(created, '0');
+    err = path_check(buf_bytes(created));
+    if (err != 0) return err;
+    MAYBE(tx_read(t, path_parent(buf_bytes(created)), &parent)); /* else the first number */
+    created->len = path.len;
+    snprintf(number, sizeof number, "%010llu", (unsigned long long) parent.created);
+    buf_put_bytes_raw(created, bytes_str(number));
+    return check_writable(t, buf_bytes(created));
+}
+
+static bool session_is_alive(struct tx *t, uint64_t id)
+{
+    uint8_t room[KV_ID_KEY_BYTES];
+    struct bytes value;
+
+    return id != 0 && kv_get(&t->over.view, kv_id_key(room, 's', id), &value);
+}
+
+/* What is missing above a new node. */
+struct missing {
+    uint64_t count, bytes;
+};
+
+/* Finds the nearest ancestor that is there; it must be able to have children. */
+static int check_ancestors(struct tx *t, struct bytes path, unsigned flags,
+                           struct missing *missing)
+{
+    struct node above;
+
+    for (path = path_parent(path); !tx_read(t, path, &above); path = path_parent(path)) {
+        if ((flags & TX_PARENTS) == 0) return ERR_NO_NODE;
+        missing->count++;
+        missing->bytes += path.len;
+    }
+    return above.owner != 0 ? ERR_EPHEMERAL_PARENT : 0;
+}
+
+static int check_create(struct tx *t, struct bytes path, struct bytes data, unsigned flags)
+{
+    struct missing missing = { 0 };
+    struct node n;
+    int err;
+
+    if (data.len > REQUEST_BYTES_MAX) return ERR_TOO_LARGE;
+    if (tx_read(t, path, &n)) return ERR_NODE_EXISTS;
+    err = check_ancestors(t, path, flags, &missing);
+    if (err != 0) return err;
+    if ((flags & TX_EPHEMERAL) != 0 && !session_is_alive(t, t->session)) {
+        return ERR_SESSION_EXPIRED;
+    }
+    return check_room(t, missing.count + 1, missing.bytes + path.len + data.len);
+}
+
+static void create_parents(struct tx *t, struct bytes path)
+{
+    struct bytes top = path;
+    struct node n;
+
+    /* From the top down: every round ends the path at its next slash. */
+    for (size_t i = 1; i < path.len; i++) {
+        if (path.ptr[i] != '/') continue;
+        top.len = i;
+        if (node_read(&t->over.view, top, &n)) continue;
+        tx_append(t, &(struct op){ .kind = OP_CREATE, .path = top });
+    }
+}
+
+int tx_create(struct tx *t, struct bytes path, struct bytes data, unsigned flags,
+              struct buf *created)
+{
+    struct op op = { .kind = OP_CREATE, .data = data };
+    int err = resolve_name(t, path, flags, created);
+
+    if (err == 0) err = check_create(t, buf_bytes(created), data, flags);
+    if (err != 0) {
+        buf_clear(created);
+        return err;
+    }
+    op.path = buf_bytes(created);
+    op.owner = (flags & TX_EPHEMERAL) != 0 ? t->session : 0;
+    if ((flags & TX_PARENTS) != 0) create_parents(t, op.path);
+    tx_append(t, &op);
+    return 0;
+}
+
+/* -- Set and delete ------------------------------------------------------------------- */
+
+static int read_at_version(struct tx *t, struct bytes path, int64_t version, struct node *n)
+{
+    if (!tx_read(t, path, n)) return ERR_NO_NODE;
+    return version != -1 && version != n->version ? ERR_BAD_VERSION : 0;
+}
+
+int tx_set(struct tx *t, struct bytes path, struct bytes data, int64_t version)
+{
+    struct node n;
+    int err = check_writable(t, path);
+
+    if (err == 0 && data.len > REQUEST_BYTES_MAX) err = ERR_TOO_LARGE;
+    if (err == 0) err = read_at_version(t, path, version, &n);
+    if (err == 0) err = check_room(t, 1, path.len + data.len);
+    if (err != 0) return err;
+    tx_append(t, &(struct op){ .kind = OP_SET, .path = path, .data = data });
+    return 0;
+}
+
+int tx_delete(struct tx *t, struct bytes path, int64_t version)
+{
+    struct node n;
+    int err = check_writable(t, path);
+
+    if (err == 0 && path_is_root(path)) err = ERR_BAD_PATH;
+    if (err == 0) err = read_at_version(t, path, version, &n);
+    if (err == 0 && n.children > 0) err = ERR_NOT_EMPTY;
+    if (err == 0) err = check_room(t, 1, path.len);
+    if (err != 0) return err;
+    tx_append(t, &(struct op){ .kind = OP_DELETE, .path = path });
+    return 0;
+}
+
+/* -- Conditions ----------------------------------------------------------------------- */
+
+int tx_check(struct tx *t, struct bytes path, int64_t version)
+{
+    struct node n;
+    int err = path_check(path);
+
+    return err != 0 ? err : read_at_version(t, path, version, &n);
+}
+
+int tx_check_absent(struct tx *t, struct bytes path)
+{
+    struct node n;
+    int err = path_check(path);
+
+    if (err != 0) return err;
+    return tx_read(t, path, &n) ? ERR_NODE_EXISTS : 0;
+}
+
+int tx_guard(struct tx *t, struct bytes path, uint64_t token)
+{
+    struct node n;
+    int err = path_check(path);
+
+    if (err != 0) return err;
+    return tx_read(t, path, &n) && n.czxid == token ? 0 : ERR_GUARD_FAILED;
+}
