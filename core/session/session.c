@@ -1,0 +1,221 @@
+#include "core/session/session.h"
+
+#include "core/base/check.h"
+#include "core/base/errors.h"
+#include "core/tree/node.h"
+
+enum {
+    FORMAT = 1,
+    CELL_BYTES = 1 + 8 + SESSION_SECRET_BYTES + 8 + 8,
+    RESULT_KEY_BYTES = KV_ID_KEY_BYTES + 8,
+};
+
+/* -- Cells ---------------------------------------------------------------------------- */
+
+static void session_put(struct kv_overlay *o, const struct session *s, uint64_t stamp)
+{
+    uint8_t cell[CELL_BYTES] = { FORMAT }, room[KV_ID_KEY_BYTES];
+
+    CHECK(s->ack <= s->last); /* S1 */
+    put_u64(cell + 1, s->timeout_ms);
+    memcpy(cell + 9, s->secret, SESSION_SECRET_BYTES);
+    put_u64(cell + 9 + SESSION_SECRET_BYTES, s->last);
+    put_u64(cell + 17 + SESSION_SECRET_BYTES, s->ack);
+    kv_put(o, kv_id_key(room, 's', s->id), bytes_of(cell, sizeof cell), stamp);
+}
+
+bool session_read(struct kv_view *v, uint64_t id, struct session *s)
+{
+    uint8_t room[KV_ID_KEY_BYTES];
+    struct bytes cell;
+
+    if (!kv_get(v, kv_id_key(room, 's', id), &cell)) return false;
+    CHECK(cell.len == CELL_BYTES);
+    CHECK(cell.ptr[0] == FORMAT);
+    s->id = id;
+    s->timeout_ms = get_u64(cell.ptr + 1);
+    memcpy(s->secret, cell.ptr + 9, SESSION_SECRET_BYTES);
+    s->last = get_u64(cell.ptr + 9 + SESSION_SECRET_BYTES);
+    s->ack = get_u64(cell.ptr + 17 + SESSION_SECRET_BYTES);
+    return true;
+}
+
+static struct bytes result_key(uint8_t room[RESULT_KEY_BYTES], uint64_t id, uint64_t seq)
+{
+    kv_id_key(room, 'r', id);
+    put_u64_be(room + KV_ID_KEY_BYTES, seq);
+    return bytes_of(room, RESULT_KEY_BYTES);
+}
+
+bool session_result(struct kv_view *v, uint64_t id, uint64_t seq, struct bytes *result)
+{
+    uint8_t room[RESULT_KEY_BYTES];
+
+    return kv_get(v, result_key(room, id, seq), result);
+}
+
+/* -- Open and close ------------------------------------------------------------------- */
+
+static void apply_open(struct kv_overlay *o, uint64_t zxid, const struct op *op)
+{
+    struct session s = { .id = op->owner, .timeout_ms = op->timeout_ms };
+    struct session taken;
+
+    CHECK(op->data.len == SESSION_SECRET_BYTES);
+    CHECK(!session_read(&o->view, op->owner, &taken));
+    memcpy(s.secret, op->data.ptr, SESSION_SECRET_BYTES);
+    session_put(o, &s, zxid);
+}
+
+static void apply_close(struct kv_overlay *o, uint64_t zxid, const struct op *op)
+{
+    uint8_t room[KV_ID_KEY_BYTES];
+    struct bytes prefix;
+    struct session s;
+    struct buf key = { 0 };
+
+    CHECK(session_read(&o->view, op->owner, &s));
+    kv_delete(o, kv_id_key(room, 's', op->owner), zxid);
+    prefix = kv_id_key(room, 'r', op->owner);
+    while (kv_next(&o->view, prefix, &key)) kv_delete(o, buf_bytes(&key), zxid);
+}
+
+void session_apply(struct kv_overlay *o, const struct tree_context *c, const struct op *op)
+{
+    CHECK(op->kind == OP_SESSION_OPEN || op->kind == OP_SESSION_CLOSE);
+    if (op->kind == OP_SESSION_OPEN) apply_open(o, c->zxid, op);
+    else apply_close(o, c->zxid, op);
+}
+
+static void append_session_op(struct tx *t, const struct op *op)
+{
+    struct tree_context c = { .zxid = t->zxid, .time_ms = t->time_ms };
+
+    tx_append_session(t, op);
+    session_apply(&t->over, &c, op);
+}
+
+int session_open(struct tx *t, uint64_t timeout_ms, struct bytes secret)
+{
+    if (secret.len != SESSION_SECRET_BYTES) return ERR_BAD_PARAMS;
+    append_session_op(t, &(struct op){ .kind = OP_SESSION_OPEN,
+                                       .owner = t->zxid,
+                                       .timeout_ms = timeout_ms,
+                                       .data = secret });
+    return 0;
+}
+
+static void delete_ephemerals(struct tx *t, uint64_t id)
+{
+    struct buf prefix = { 0 }, key = { 0 };
+
+    node_owner_prefix(&prefix, id);
+    while (kv_next(&t->over.view, buf_bytes(&prefix), &key)) {
+        struct bytes path = node_owner_key_path(buf_bytes(&key));
+
+        tx_append(t, &(struct op){ .kind = OP_DELETE, .path = path });
+    }
+    buf_fini(&prefix);
+}
+
+int session_close(struct tx *t, uint64_t id)
+{
+    struct session s;
+
+    if (!session_read(&t->over.view, id, &s)) return ERR_SESSION_EXPIRED;
+    delete_ephemerals(t, id);
+    append_session_op(t, &(struct op){ .kind = OP_SESSION_CLOSE, .owner = id });
+    return 0;
+}
+
+/* -- Exactly once --------------------------------------------------------------------- */
+
+/* How far the results are acknowledged, once request `seq` has brought its `ack`. */
+static uint64_t ack_after(const struct session *s, uint64_t seq, uint64_t ack)
+{
+    if (ack >= seq) ack = seq - 1;
+    return ack > s->ack ? ack : s->ack;
+}
+
+enum session_verdict session_judge(struct kv_view *v, uint64_t id, uint64_t seq,
+                                   uint64_t ack)
+{
+    struct session s;
+    struct bytes result;
+
+    if (!session_read(v, id, &s)) return SESSION_OVER;
+    if (seq <= s.ack) return SESSION_ACKNOWLEDGED;
+    if (seq <= s.last) {
+        return session_result(v, id, seq, &result) ? SESSION_REPEATED : SESSION_WAITING;
+    }
+    if (seq != s.last + 1) return SESSION_GAP;
+    if (s.last - ack_after(&s, seq, ack) >= SESSION_RESULTS_MAX) return SESSION_FULL;
+    return SESSION_NEW;
+}
+
+static void drop_results(struct kv_overlay *o, uint64_t zxid, const struct session *s,
+                         uint64_t ack)
+{
+    uint8_t room[RESULT_KEY_BYTES];
+    struct bytes result;
+
+    for (uint64_t seq = s->ack + 1; seq <= ack; seq++) {
+        if (!kv_get(&o->view, result_key(room, s->id, seq), &result)) continue;
+        kv_delete(o, bytes_of(room, sizeof room), zxid);
+    }
+}
+
+void session_record(struct kv_overlay *o, uint64_t zxid, uint64_t id, uint64_t seq,
+                    uint64_t ack, struct bytes result)
+{
+    uint8_t room[RESULT_KEY_BYTES];
+    struct session s;
+
+    CHECK(session_read(&o->view, id, &s));
+    CHECK(seq >= 1);
+    CHECK(seq <= s.last + 1);
+    ack = ack_after(&s, seq, ack);
+    drop_results(o, zxid, &s, ack);
+    s.ack = ack;
+    if (seq > s.last) s.last = seq;
+    session_put(o, &s, zxid);
+    if (result.ptr == NULL || seq <= s.ack) return; /* S2 */
+    kv_put(o, result_key(room, id, seq), result, zxid);
+}
+
+/* -- Checking ------------------------------------------------------------------------- */
+
+static void check_session(struct kv_view *v, struct bytes key)
+{
+    struct session s;
+
+    CHECK(key.len == KV_ID_KEY_BYTES);
+    CHECK(session_read(v, get_u64_be(key.ptr + 1), &s));
+    CHECK(s.ack <= s.last); /* S1 */
+}
+
+static void check_result(struct kv_view *v, struct bytes key)
+{
+    struct session s;
+
+    CHECK(key.len == RESULT_KEY_BYTES);
+    CHECK(session_read(v, get_u64_be(key.ptr + 1), &s));    /* S3 */
+    CHECK(get_u64_be(key.ptr + KV_ID_KEY_BYTES) > s.ack);   /* S2 */
+    CHECK(get_u64_be(key.ptr + KV_ID_KEY_BYTES) <= s.last); /* S2 */
+}
+
+static void check_owned(struct kv_view *v, struct bytes key)
+{
+    struct session s;
+
+    CHECK(session_read(v, get_u64_be(key.ptr + 1), &s)); /* S3 */
+}
+
+void session_check(struct kv_view *v)
+{
+    struct buf key = { 0 };
+
+    while (kv_next(v, BYTES_LIT("s"), &key)) check_session(v, buf_bytes(&key));
+    while (kv_next(v, BYTES_LIT("r"), &key)) check_result(v, buf_bytes(&key));
+    while (kv_next(v, BYTES_LIT("e"), &key)) check_owned(v, buf_bytes(&key));
+}
