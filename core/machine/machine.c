@@ -1,0 +1,190 @@
+#include "core/machine/machine.h"
+
+#include "core/base/check.h"
+#include "core/base/errors.h"
+#include "core/machine/result.h"
+#include "core/session/session.h"
+#include "core/tree/tree.h"
+
+enum { APPLIED_VERSION = 1 };
+
+static const struct bytes applied_key = BYTES_LIT("mapplied");
+
+static void put_place(struct machine *m)
+{
+    struct buf *out = &m->scratch;
+
+    buf_clear(out);
+    buf_put_u8(out, APPLIED_VERSION);
+    buf_put_uint(out, m->run.slot);
+    buf_put_uint(out, m->run.reign.round);
+    buf_put_uint(out, m->run.reign.node);
+    buf_put_u8(out, m->run.valid);
+    buf_put_uint(out, m->zxid);
+    buf_put_uint(out, (uint64_t)m->time_ms);
+    buf_put_u64(out, m->applied->digest);
+    kv_put(m->applied, applied_key, buf_bytes(out), m->zxid);
+    m->digests[m->run.slot % MACHINE_DIGESTS] = m->applied->digest;
+}
+
+static int read_place(struct machine *m, struct bytes cell)
+{
+    struct reader r = reader_of(cell);
+    uint64_t node, time_ms;
+    uint8_t version = read_u8(&r), valid;
+
+    if (r.bad) return ERR_DAMAGED;
+    if (version != APPLIED_VERSION) return ERR_OTHER_VERSION;
+    m->run.slot = read_uint(&r);
+    m->run.reign.round = read_uint(&r);
+    node = read_uint(&r);
+    valid = read_u8(&r);
+    m->zxid = read_uint(&r);
+    time_ms = read_uint(&r);
+    m->applied->digest = read_u64(&r);
+    if (!reader_done(&r) || node > NODES_MAX || valid > 1 || time_ms > INT64_MAX) {
+        return ERR_DAMAGED;
+    }
+    m->run.reign.node = (uint32_t)node;
+    m->run.valid = valid == 1;
+    m->time_ms = (int64_t)time_ms;
+    m->digests_first = m->run.slot;
+    m->digests[m->run.slot % MACHINE_DIGESTS] = m->applied->digest;
+    return 0;
+}
+
+int machine_init(struct machine *m, struct kv_overlay *applied)
+{
+    struct bytes cell;
+
+    *m = (struct machine){ .applied = applied };
+    if (kv_get(&applied->view, applied_key, &cell)) return read_place(m, cell);
+
+    applied->digest = 0;
+    applied->digesting = true;
+    tree_found(applied);
+    applied->digesting = false;
+    put_place(m);
+    return 0;
+}
+
+void machine_fini(struct machine *m)
+{
+    buf_fini(&m->scratch);
+}
+
+uint64_t machine_slot(const struct machine *m)
+{
+    return m->run.slot;
+}
+
+void machine_record(struct kv_overlay *o, const struct txn *t, uint64_t zxid)
+{
+    struct session s;
+
+    if (t->session == 0 || t->seq == 0) return;
+    if (!session_read(&o->view, t->session, &s)) return;
+    session_record(o, zxid, t->session, t->seq, t->ack, t->result);
+}
+
+static void apply_ops(struct machine *m, const struct tree_context *c, struct bytes ops)
+{
+    struct reader r = reader_of(ops);
+    struct op op;
+
+    while (reader_left(&r) > 0) {
+        CHECK(op_decode(&r, &op) == 0); /* batch_decode() has seen them all */
+        switch (op.kind) {
+        case OP_CREATE:
+        case OP_SET:
+        case OP_DELETE:
+            tree_apply(m->applied, c, &op);
+            break;
+        case OP_SESSION_OPEN:
+        case OP_SESSION_CLOSE:
+            session_apply(m->applied, c, &op);
+            break;
+        }
+    }
+}
+
+/* The answer of a repeated request is what is stored for the first one. The leader saw it,
+ * so it is here; were it not, the client must hear something all the same. */
+static struct bytes stored_result(struct machine *m, const struct txn *t, uint64_t zxid)
+{
+    struct result none = { .code = ERR_SEQ_ACKNOWLEDGED, .zxid = zxid, .index = -1 };
+    struct bytes result;
+
+    if (session_result(&m->applied->view, t->session, t->seq, &result)) return result;
+    buf_clear(&m->scratch);
+    result_encode(&m->scratch, &none);
+    return buf_bytes(&m->scratch);
+}
+
+static void apply_txn(struct machine *m, const struct tree_context *c, const struct txn *t,
+                      machine_txn_fn each, void *ctx)
+{
+    struct bytes result = t->result;
+
+    apply_ops(m, c, t->ops);
+    machine_record(m->applied, t, c->zxid);
+    if ((t->flags & TXN_REPEATED) != 0) result = stored_result(m, t, c->zxid);
+    if (each != NULL) each(ctx, t, c->zxid, result);
+}
+
+static void apply_batch(struct machine *m, struct batch *b, machine_txn_fn each, void *ctx)
+{
+    struct tree_context c = { .zxid = b->zxid_first, .time_ms = b->time_ms };
+    struct txn t;
+
+    m->applied->digesting = true;
+    for (uint32_t i = 0; i < b->count; i++, c.zxid++) {
+        CHECK(txn_next(b, &t) == 0);
+        apply_txn(m, &c, &t, each, ctx);
+    }
+    m->applied->digesting = false;
+    m->zxid += b->count;
+    m->time_ms = b->time_ms;
+}
+
+/* A digest too old to be kept says nothing, and one of a slot that is not applied cannot
+ * be: the leader had applied it before it made this batch. */
+static bool digest_fits(const struct machine *m, const struct batch *b)
+{
+    if (b->digest_slot > m->run.slot) return false;
+    if (b->digest_slot < m->digests_first) return true;
+    if (m->run.slot - b->digest_slot >= MACHINE_DIGESTS) return true;
+    return b->digest == m->digests[b->digest_slot % MACHINE_DIGESTS];
+}
+
+static bool batch_fits(const struct machine *m, const struct batch *b)
+{
+    return b->zxid_first == m->zxid + 1 && b->time_ms >= m->time_ms && digest_fits(m, b);
+}
+
+int machine_apply(struct machine *m, const struct proposal *p, machine_txn_fn each,
+                  void *ctx, bool *counted)
+{
+    struct run run = m->run;
+    bool valid = run_step(&run, p);
+    struct batch b;
+
+    CHECK(run.slot == m->run.slot + 1); /* M1 */
+    if (valid && p->batch != NULL) {
+        if (batch_decode(blob_bytes(p->batch), &b) != 0) return ERR_DAMAGED;
+        if (!batch_fits(m, &b)) return ERR_DAMAGED;
+        apply_batch(m, &b, each, ctx);
+    }
+    m->run = run;
+    put_place(m);
+    *counted = valid;
+    return 0;
+}
+
+void machine_check(struct machine *m)
+{
+    CHECK(!m->applied->digesting);
+    CHECK(m->digests[m->run.slot % MACHINE_DIGESTS] == m->applied->digest);
+    tree_check(&m->applied->view);
+    session_check(&m->applied->view);
+}

@@ -1,0 +1,59 @@
+/* machine.h -- the replicated state machine: chosen slots in, state and answers out.
+ *
+ * Every replica applies the same slots in the same order and gets the same cells: tree,
+ * sessions, results. Which batches count is the run rule's word (core/paxos/run.h). Pure.
+ *
+ * Cell 'm' "applied": version u8 (1) | slot | reign.round | reign.node | valid u8 | zxid |
+ * time_ms | digest u64. It is put with each slot, so that whatever is written behind names
+ * the slot it stands at.
+ *
+ * Invariants: M1 slots are applied one by one, each once. M2 zxid and time never go back.
+ * M3 the digest of two replicas at one slot is the same. M4 a batch that does not count
+ * changes nothing but `slot` and the run. M5 an answer is given only after it is applied. */
+#ifndef CORE_MACHINE_MACHINE_H
+#define CORE_MACHINE_MACHINE_H
+
+#include "core/kv/kv.h"
+#include "core/machine/batch.h"
+#include "core/paxos/run.h"
+
+enum { MACHINE_DIGESTS = 2 * WINDOW_MAX }; /* a batch's digest_slot is at most a window old */
+
+struct machine {
+    struct kv_overlay *applied; /* borrowed */
+    struct run run;             /* run.slot is the applied slot */
+    uint64_t zxid;              /* the newest applied */
+    int64_t time_ms;
+    uint64_t digests[MACHINE_DIGESTS]; /* of slot s at s % MACHINE_DIGESTS */
+    uint64_t digests_first;            /* none is known below: what the state was loaded at */
+    struct buf scratch;
+};
+
+/* One transaction that was applied. `result` is what is stored for it, also for a repeated
+ * one; null for a call that goes on waiting. Everything is borrowed for the call. */
+typedef void (*machine_txn_fn)(void *ctx, const struct txn *t, uint64_t zxid,
+                               struct bytes result);
+
+/* Loads the place from the 'm' cell, or founds an empty state (root node, slot 0).
+ * ERR_DAMAGED or ERR_OTHER_VERSION when the cell is neither. */
+int machine_init(struct machine *m, struct kv_overlay *applied);
+void machine_fini(struct machine *m);
+
+/* Applies what was chosen in slot m->run.slot + 1. `counted` tells whether it was valid.
+ * Returns 0; ERR_DAMAGED when the batch does not decode or this replica's digest differs
+ * from the leader's, and then nothing has changed: the caller stops this replica and names
+ * the slot. */
+int machine_apply(struct machine *m, const struct proposal *p, machine_txn_fn each, void *ctx,
+                  bool *counted);
+
+/* What a transaction leaves in its session, its ops aside: the result, the highest seq, the
+ * mark of what is acknowledged. Nothing when the session is over. One function for the
+ * leader's pending state and for apply, so that the two cannot differ. */
+void machine_record(struct kv_overlay *o, const struct txn *t, uint64_t zxid);
+
+uint64_t machine_slot(const struct machine *m);
+
+/* tree_check() and session_check() over the whole state; for tests and the simulator. */
+void machine_check(struct machine *m);
+
+#endif

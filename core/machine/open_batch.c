@@ -1,0 +1,106 @@
+#include "core/base/check.h"
+#include "core/base/errors.h"
+#include "core/machine/inside.h"
+
+void txn_begin(struct resolver *r, uint64_t session, uint32_t ops_max)
+{
+    tx_reset(&r->tx);
+    if (r->txns_count == 0 && r->wall_ms > r->time_ms) r->time_ms = r->wall_ms;
+    r->tx.zxid = r->zxid + 1;
+    r->tx.time_ms = r->time_ms;
+    r->tx.session = session;
+    r->tx.ops_max = ops_max;
+    r->tx.reserved_allowed = false;
+    r->tx.track_reads = false;
+}
+
+bool txn_fits(const struct resolver *r, size_t result_len)
+{
+    return r->tx.ops.len + result_len <= TXN_BYTES_MAX;
+}
+
+static void put_into_batch(struct resolver *r, const struct txn *t)
+{
+    if (r->txns_count == 0) r->zxid_first = r->tx.zxid;
+    txn_encode(&r->txns, t);
+    r->txns_count++;
+    CHECK(r->txns.len < BATCH_BYTES_MAX);
+    if ((t->flags & TXN_FINAL) != 0 && t->origin != 0) r->origins |= node_bit(t->origin);
+}
+
+void txn_commit(struct resolver *r, const struct asker *a, unsigned flags,
+                struct bytes result)
+{
+    struct txn t = { .flags = flags,
+                     .origin = a->origin,
+                     .tag = a->tag,
+                     .session = a->session,
+                     .seq = a->seq,
+                     .ack = a->ack,
+                     .ops = buf_bytes(&r->tx.ops),
+                     .result = result };
+
+    CHECK(txn_fits(r, result.len));
+    CHECK(r->tx.zxid == r->zxid + 1); /* V1: computed on the one before */
+    put_into_batch(r, &t);
+    r->zxid++;
+    kv_overlay_move(&r->tx.over, &r->pending, r->zxid);
+    machine_record(&r->pending, &t, r->zxid);
+    watches_wake(r, t.ops);
+    if (t.session != 0 && t.seq != 0) held_ripen(r, t.session, t.seq);
+}
+
+void txn_answer(struct resolver *r, const struct asker *a, struct result *result)
+{
+    result->zxid = r->tx.zxid;
+    buf_clear(&r->result);
+    result_encode(&r->result, result);
+    if (txn_fits(r, r->result.len)) {
+        txn_commit(r, a, TXN_FINAL, buf_bytes(&r->result));
+    } else {
+        txn_refuse(r, a, ERR_TOO_LARGE, BYTES_LIT("what it would write"), -1);
+    }
+}
+
+/* Cuts at the start of a character, so that what is left is UTF-8 if the whole was. */
+static struct bytes cut(struct bytes text)
+{
+    if (text.len <= MESSAGE_BYTES_MAX) return text;
+    text.len = MESSAGE_BYTES_MAX;
+    while (text.len > 0 && (text.ptr[text.len] & 0xc0) == 0x80)
+        text.len--;
+    return text;
+}
+
+static void put_message(struct resolver *r, int code, struct bytes detail)
+{
+    buf_clear(&r->message);
+    buf_put_bytes_raw(&r->message, bytes_str(error_name(code)));
+    if (detail.len == 0) return;
+    buf_put_bytes_raw(&r->message, BYTES_LIT(": "));
+    buf_put_bytes_raw(&r->message, cut(detail));
+}
+
+void txn_refuse(struct resolver *r, const struct asker *a, int code, struct bytes detail,
+                int64_t index)
+{
+    struct result result = { .code = code, .index = index };
+
+    put_message(r, code, detail);
+    result.message = buf_bytes(&r->message);
+    txn_begin(r, a->session, 0);
+    txn_answer(r, a, &result);
+}
+
+struct asker asker_unstored(const struct asker *a)
+{
+    return (struct asker){ .origin = a->origin, .tag = a->tag };
+}
+
+void txn_refuse_unstored(struct resolver *r, const struct asker *a, int code,
+                         struct bytes detail)
+{
+    struct asker unstored = asker_unstored(a);
+
+    txn_refuse(r, &unstored, code, detail, -1);
+}

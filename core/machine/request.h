@@ -1,0 +1,67 @@
+/* request.h -- what a client asks that goes through the log, as the server that holds its
+ * connection keeps it until it is answered and as followers forward it.
+ *
+ * Bytes (LEB128 unless said otherwise; `bytes` = length + 1 and content, 0 = null):
+ *     version u8 (1) | kind u8 | session seq ack | by kind:
+ *     WRITE          single u8 | count | count wants
+ *     CALL           recipe bytes | function bytes | args bytes | timeout_ms (0 = none)
+ *                    | count | count wants, guards only
+ *     CANCEL         seq of the waiting call; seq itself is 0
+ *     SESSION_OPEN   timeout_ms | secret bytes (drawn by the server, never by a client)
+ *     SESSION_CLOSE  nothing more; seq may be 0
+ *     want           kind u8 | path bytes | by kind: CHECK version+1 | CHECK_ABSENT | GUARD
+ *                    token | CREATE flags data | SET version+1 data | DELETE version+1
+ *                    (version -1 = any, so 0 stands for any)
+ * Pure. */
+#ifndef CORE_MACHINE_REQUEST_H
+#define CORE_MACHINE_REQUEST_H
+
+#include "core/base/bytes.h"
+
+enum request_kind {
+    REQUEST_WRITE = 1,
+    REQUEST_CALL,
+    REQUEST_CANCEL,
+    REQUEST_SESSION_OPEN,
+    REQUEST_SESSION_CLOSE,
+};
+
+enum want_kind {
+    WANT_CHECK = 1,
+    WANT_CHECK_ABSENT,
+    WANT_GUARD,
+    WANT_CREATE,
+    WANT_SET,
+    WANT_DELETE,
+};
+
+struct want {
+    enum want_kind kind;
+    struct bytes path, data;
+    int64_t version; /* -1 = any */
+    uint64_t token;  /* GUARD: the czxid that the node must have */
+    unsigned flags;  /* CREATE: tx_create_flags */
+};
+
+struct request {
+    enum request_kind kind;
+    uint64_t session, seq, ack; /* 0, 0, 0: without a session, no promise on retry */
+    bool single;                /* WRITE: one op apart from guards, answered as such */
+    uint32_t wants_count;
+    struct bytes wants;                  /* WRITE, CALL: encoded; see want_next() */
+    struct bytes recipe, function, args; /* CALL; args is one MessagePack value */
+    uint64_t timeout_ms;                 /* CALL, SESSION_OPEN */
+    uint64_t target_seq;                 /* CANCEL */
+    struct bytes secret;                 /* SESSION_OPEN */
+};
+
+void request_encode(struct buf *out, const struct request *r); /* appends */
+/* All ranges and every want checked; borrowed from `bytes`. ERR_BAD_MESSAGE, ERR_TOO_LARGE,
+ * ERR_OTHER_VERSION. Paths are judged later, by tx.h, which can say what is wrong. */
+int request_decode(struct bytes bytes, struct request *r);
+
+void want_encode(struct buf *out, const struct want *w); /* appends; for request.wants */
+/* Reads the next want of a reader over request.wants; ERR_BAD_MESSAGE. */
+int want_next(struct reader *r, struct want *w);
+
+#endif

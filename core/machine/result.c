@@ -1,0 +1,110 @@
+#include "core/machine/result.h"
+
+#include "core/base/errors.h"
+#include "core/base/limits.h"
+#include "core/machine/request.h"
+
+enum { RESULT_VERSION = 1 };
+
+static void put_stat(struct buf *out, const struct stat_view *s)
+{
+    buf_put_uint(out, s->czxid);
+    buf_put_uint(out, s->mzxid);
+    buf_put_uint(out, s->pzxid);
+    buf_put_uint(out, (uint64_t)s->ctime);
+    buf_put_uint(out, (uint64_t)s->mtime);
+    buf_put_u32(out, (uint32_t)s->version);
+    buf_put_u32(out, (uint32_t)s->cversion);
+    buf_put_u32(out, (uint32_t)s->aversion);
+    buf_put_uint(out, s->ephemeral_owner);
+    buf_put_uint(out, s->data_length);
+    buf_put_uint(out, s->num_children);
+}
+
+static void read_stat(struct reader *r, struct stat_view *s)
+{
+    s->czxid = read_uint(r);
+    s->mzxid = read_uint(r);
+    s->pzxid = read_uint(r);
+    s->ctime = (int64_t)read_uint(r);
+    s->mtime = (int64_t)read_uint(r);
+    s->version = (int32_t)read_u32(r);
+    s->cversion = (int32_t)read_u32(r);
+    s->aversion = (int32_t)read_u32(r);
+    s->ephemeral_owner = read_uint(r);
+    s->data_length = read_uint(r);
+    s->num_children = read_uint(r);
+}
+
+void result_part_encode(struct buf *out, const struct result_part *p)
+{
+    buf_put_u8(out, (uint8_t)p->kind);
+    buf_put_bytes(out, p->path);
+    buf_put_uint(out, p->id);
+    buf_put_u8(out, p->has_stat);
+    if (p->has_stat) put_stat(out, &p->stat);
+}
+
+int result_part_next(struct reader *r, struct result_part *p)
+{
+    uint8_t has_stat;
+
+    *p = (struct result_part){ .kind = read_u8(r) };
+    p->path = read_bytes(r, PATH_BYTES_MAX);
+    p->id = read_uint(r);
+    has_stat = read_u8(r);
+    if (p->kind > WANT_DELETE || has_stat > 1) r->bad = true;
+    p->has_stat = has_stat == 1;
+    if (p->has_stat) read_stat(r, &p->stat);
+    return r->bad ? ERR_BAD_MESSAGE : 0;
+}
+
+/* Codes are 0 or small and negative, so they stand negated. */
+void result_encode(struct buf *out, const struct result *r)
+{
+    buf_put_u8(out, RESULT_VERSION);
+    buf_put_uint(out, (uint64_t)-r->code);
+    buf_put_uint(out, r->zxid);
+    buf_put_bytes(out, r->message);
+    buf_put_uint(out, (uint64_t)(r->index + 1));
+    buf_put_uint(out, r->parts_count);
+    buf_put_bytes_raw(out, r->parts);
+    buf_put_bytes(out, r->value);
+}
+
+static int read_parts(struct reader *reader, struct result *r)
+{
+    uint64_t count = read_uint(reader);
+    const uint8_t *first = reader->at;
+    struct result_part p;
+
+    if (reader->bad || count > MULTI_OPS_MAX) return ERR_BAD_MESSAGE;
+    for (uint64_t i = 0; i < count; i++) {
+        int code = result_part_next(reader, &p);
+
+        if (code != 0) return code;
+    }
+    r->parts_count = (uint32_t)count;
+    r->parts = bytes_of(first, (size_t)(reader->at - first));
+    return 0;
+}
+
+int result_decode(struct bytes bytes, struct result *r)
+{
+    struct reader reader = reader_of(bytes);
+    uint8_t version = read_u8(&reader);
+    uint64_t code_negated = read_uint(&reader), index_above;
+    int code;
+
+    *r = (struct result){ .zxid = read_uint(&reader) };
+    r->message = read_bytes(&reader, bytes.len);
+    index_above = read_uint(&reader);
+    if (reader.bad || version != RESULT_VERSION) return ERR_BAD_MESSAGE;
+    if (code_negated > INT16_MAX || index_above > MULTI_OPS_MAX) return ERR_BAD_MESSAGE;
+    r->code = -(int)code_negated;
+    r->index = (int64_t)index_above - 1;
+    code = read_parts(&reader, r);
+    if (code != 0) return code;
+    r->value = read_bytes(&reader, bytes.len);
+    return reader_done(&reader) ? 0 : ERR_BAD_MESSAGE;
+}

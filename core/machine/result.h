@@ -1,0 +1,36 @@
+/* result.h -- the answer to a request, as it is stored under (session, seq) and as the server
+ * that holds the client's connection decodes it. Bytes:
+ *     version u8 (1) | -code | zxid | message bytes | index + 1 | count | count parts | value
+ *     part: kind u8 (want_kind, or 0 for a session) | path bytes | id | has stat u8 | stat
+ * Pure. */
+#ifndef CORE_MACHINE_RESULT_H
+#define CORE_MACHINE_RESULT_H
+
+#include "core/base/bytes.h"
+#include "core/tree/node.h"
+
+struct result_part {
+    unsigned kind;     /* the want it answers; 0: a session was opened */
+    struct bytes path; /* CREATE: the path created */
+    uint64_t id;       /* of the session */
+    bool has_stat;
+    struct stat_view stat; /* CREATE, SET, CHECK: the node after the op */
+};
+
+struct result {
+    int code;             /* 0 or an error code */
+    uint64_t zxid;        /* of the transaction; refusals have one too */
+    struct bytes message; /* of an error: what was wrong, which path */
+    int64_t index;        /* of the want that failed; -1 = none */
+    uint32_t parts_count;
+    struct bytes parts;   /* encoded; see result_part_next() */
+    struct bytes value;   /* CALL: one MessagePack value; null bytes = none */
+};
+
+void result_encode(struct buf *out, const struct result *r); /* appends */
+int result_decode(struct bytes bytes, struct result *r);     /* borrowed; ERR_BAD_MESSAGE */
+
+void result_part_encode(struct buf *out, const struct result_part *p); /* appends */
+int result_part_next(struct reader *r, struct result_part *p);
+
+#endif
