@@ -1,0 +1,46 @@
+/* frame.h -- the bodies of what replicas send each other.
+ *
+ *     version u8 (1) | kind u8 | by kind, numbers as LEB128:
+ *     PAXOS         a message of core/paxos/message.h
+ *     FORWARD       reign.round reign.node boot number count, count times: tag, request bytes
+ *                   (requests number, number + 1, ... of this origin in this reign)
+ *     FORWARD_NEXT  reign.round reign.node boot number  (the leader's next expected number)
+ *     READ_ASK      boot id count, count times: session to renew
+ *     READ_OK       boot id index    (read when this slot is applied; answers id)
+ *
+ * Length and checksum around a body are the transport's (core/server/peers.h). Pure. */
+#ifndef CORE_REPLICA_FRAME_H
+#define CORE_REPLICA_FRAME_H
+
+#include "core/paxos/message.h"
+
+enum frame_kind {
+    FRAME_PAXOS = 1,
+    FRAME_FORWARD,
+    FRAME_FORWARD_NEXT,
+    FRAME_READ_ASK,
+    FRAME_READ_OK,
+};
+
+struct frame {
+    enum frame_kind kind;
+    struct paxos_message paxos; /* PAXOS: see paxos_message_decode() on its blob */
+    struct ballot reign;
+    uint64_t boot, number, id, index;
+    uint32_t count;
+    struct bytes items; /* FORWARD, READ_ASK: encoded; see the two readers */
+};
+
+/* Appends; items are appended by the caller behind it (see frame_put_*). */
+void frame_encode(struct buf *out, const struct frame *f);
+void frame_put_request(struct buf *out, uint64_t tag, struct bytes request);
+void frame_put_session(struct buf *out, uint64_t session);
+
+/* 0 or ERR_BAD_MESSAGE; borrowed from `bytes`. Items are checked too. */
+int frame_decode(struct bytes bytes, struct frame *f);
+void frame_next_request(struct reader *items, uint64_t *tag, struct bytes *request);
+uint64_t frame_next_session(struct reader *items);
+
+const char *frame_name(const struct frame *f);
+
+#endif

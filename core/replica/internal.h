@@ -1,0 +1,155 @@
+/* internal.h -- the parts of one replica, for its own files only.
+ *
+ *     replica.c   inputs, the turn, Paxos's outputs, applying, roles
+ *     writes.c    requests that go through the log: kept, sent, forwarded, answered
+ *     reads.c     strong reads: shared rounds, renewals, release
+ *
+ * A replica is a SERVING LEADER when it leads and has applied the first slot of its reign,
+ * and has a SERVING LEADER when the last slot it applied is valid and of the reign of the
+ * leader it follows. Only then are requests sent there (see README.md for why). */
+#ifndef CORE_REPLICA_INTERNAL_H
+#define CORE_REPLICA_INTERNAL_H
+
+#include "core/base/list.h"
+#include "core/replica/frame.h"
+#include "core/replica/replica.h"
+
+enum {
+    /* Nothing is refused while a normal election may still be going on. */
+    HOPELESS_MS = 2 * ELECTION_MAX_MS,
+    /* After so long without a sign of receipt a forward or an ask is sent again. */
+    RESEND_MS = 100,
+    FORWARD_BYTES_AIM = 256 << 10, /* one frame of forwarded requests, one at least */
+    READ_GROUPS_MAX = 256,
+    ASKS_MAX = 64 * NODES_MAX,
+};
+
+/* --- writes --- */
+
+struct pending {
+    struct list link;    /* in writes.order */
+    uint64_t tag;        /* the driver's */
+    uint64_t wire_tag;   /* what the batch bears */
+    uint64_t number;     /* in the channel of writes.reign; 0 = not sent there yet */
+    bool exposed;        /* was sent in some reign: it may be in a batch */
+    size_t len;
+    uint8_t request[];
+};
+
+/* What a leader takes from one origin, in order and once. */
+struct channel {
+    uint64_t boot; /* of the origin */
+    uint64_t next; /* the number expected next */
+};
+
+struct inbound { /* a forwarded request that waits for room in the open batch */
+    struct list link;
+    uint32_t origin;
+    uint64_t tag;
+    size_t len;
+    uint8_t request[];
+};
+
+struct writes {
+    struct list order;      /* of struct pending, as submitted */
+    struct list *unsent;    /* the first not sent in this reign; &order = none */
+    struct ballot reign;    /* the reign that `number`s count in */
+    uint64_t number_next;
+    uint64_t sent_ms;       /* when something was last sent or acknowledged */
+    uint64_t acked;         /* the leader has every number below it */
+    struct pending **slots; /* by the low bits of the wire tag */
+    uint32_t *slots_free;
+    uint32_t slots_free_count;
+    uint64_t generation;
+    uint64_t count, bytes;
+    /* The leader's side. */
+    struct channel channels[NODES_MAX];
+    struct list inbox; /* of struct inbound */
+    uint64_t inbox_count, inbox_bytes;
+};
+
+/* --- reads --- */
+
+struct read {
+    uint64_t tag, session;
+};
+
+struct read_group { /* reads that share one confirmation */
+    struct list link;
+    uint64_t id;
+    struct ballot asked;  /* the ballot of the leader that was asked; 0 = nobody yet */
+    uint64_t asked_ms;
+    uint64_t round;       /* own round, when this replica leads */
+    bool confirmed;
+    uint64_t index;       /* when confirmed: release once this slot is applied */
+    uint32_t count, cap;
+    struct read *reads;
+};
+
+struct ask { /* another replica's group, at the leader */
+    uint32_t from;
+    uint64_t boot, id, round, index;
+    bool begun;
+};
+
+struct reads {
+    struct list groups;       /* of struct read_group, asked, by id */
+    struct read_group *open;  /* gathers the reads of this turn; never NULL */
+    struct list spare;
+    uint32_t groups_count;
+    uint64_t id_next, count;
+    uint64_t round_last;     /* Paxos numbers read rounds from 1 on, and only these */
+    struct ask *asks;
+    uint32_t asks_count;
+    bool renewal_over;        /* one of the sessions to be renewed is over or ending */
+};
+
+/* --- the whole --- */
+
+struct replica {
+    struct replica_config config;
+    struct replica_io io;
+    uint32_t self;
+    struct paxos *paxos;
+    struct paxos_output out; /* of the last step */
+    struct machine machine;
+    struct resolver *resolver;
+    struct ballot reign;     /* started for this one; 0 = the resolver is stopped */
+    struct replica_time time;
+    uint64_t ticked_ms;
+    uint64_t leaderless_ms;  /* since when no leader is known; 0 = one is */
+    bool stopped;            /* io.stop was called: nothing happens any more */
+    struct buf frame, batch; /* work space */
+    struct writes writes;
+    struct reads reads;
+};
+
+/* replica.c: one Paxos step and all that follows from its output. */
+void replica_step(struct replica *r, const struct paxos_input *in);
+void replica_send(struct replica *r, nodes_set to, uint64_t after);  /* r->frame */
+/* The leader that requests may go to now, 0 = none. */
+uint32_t replica_serving(const struct replica *r);
+bool replica_hopeless(const struct replica *r);
+
+void writes_init(struct writes *w, uint64_t boot);
+void writes_fini(struct writes *w);
+void writes_turn(struct replica *r);         /* resolve or forward what is at hand */
+bool writes_resolve(struct replica *r);      /* leader: true when some were resolved */
+void writes_refuse(struct replica *r);       /* hopeless: answer those that never left */
+void writes_applied(struct replica *r, const struct txn *t, struct bytes result);
+void writes_forward_came(struct replica *r, uint32_t from, const struct frame *f);
+void writes_next_came(struct replica *r, const struct frame *f);
+void writes_leader_lost(struct replica *r);
+void writes_check(const struct replica *r);
+
+void reads_init(struct reads *s);
+void reads_fini(struct reads *s);
+void reads_turn(struct replica *r);
+void reads_refuse(struct replica *r);
+void reads_confirmed(struct replica *r, uint64_t round);
+void reads_release(struct replica *r);       /* those whose slot is applied */
+void reads_ask_came(struct replica *r, uint32_t from, const struct frame *f);
+void reads_ok_came(struct replica *r, const struct frame *f);
+void reads_leader_lost(struct replica *r);
+
+#endif

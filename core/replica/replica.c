@@ -1,0 +1,414 @@
+/* replica.c -- inputs, the turn, what follows from a Paxos step. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/base/check.h"
+#include "core/base/errors.h"
+#include "core/replica/internal.h"
+
+static bool ballot_is(struct ballot a, struct ballot b)
+{
+    return ballot_cmp(a, b) == 0;
+}
+
+static struct resolver_time resolver_now(const struct replica *r)
+{
+    return (struct resolver_time){ r->time.now_ms, r->time.wall_ms };
+}
+
+/* --- applying --- */
+
+static void txn_applied(void *ctx, const struct txn *t, uint64_t zxid, struct bytes result)
+{
+    struct replica *r = ctx;
+
+    (void) zxid;
+    if (t->origin == r->self && (t->flags & TXN_FINAL) != 0) writes_applied(r, t, result);
+}
+
+static void stop(struct replica *r, uint64_t slot, const char *why)
+{
+    if (r->stopped) return;
+    r->stopped = true;
+    r->io.stop(r->io.ctx, slot, why);
+}
+
+static void apply(struct replica *r, uint64_t slot, const struct proposal *p)
+{
+    bool counted = false;
+
+    if (r->stopped) return;
+    CHECK(slot == machine_slot(&r->machine) + 1); /* M1 */
+    if (machine_apply(&r->machine, p, txn_applied, r, &counted) != 0) {
+        stop(r, slot, "the state differs from the leader's, or the batch is no batch");
+        return;
+    }
+    if (resolver_started(r->resolver)) resolver_applied(r->resolver, r->machine.zxid);
+    r->io.applied(r->io.ctx, slot, p, counted);
+}
+
+/* --- catch-up: a peer asked for chosen slots --- */
+
+static void serve(struct replica *r, uint32_t to, uint64_t slot_first)
+{
+    uint64_t chosen = paxos_chosen(r->paxos), bytes = 0;
+    struct ballot ballot = paxos_promised(r->paxos);
+    struct proposal p;
+
+    /* A message needs a ballot; what is chosen is so whatever the ballot. */
+    if (ballot.round == 0) ballot = (struct ballot){ 1, r->self };
+
+    for (uint64_t slot = slot_first; slot <= chosen && bytes < LEARN_BYTES_MAX; slot++) {
+        if (slot - slot_first >= WINDOW_MAX) return;
+        if (r->io.read_log(r->io.ctx, slot, &p) != 0) return; /* another peer may have it */
+
+        struct frame f = { .kind = FRAME_PAXOS,
+                           .paxos = { .kind = PAXOS_LEARN,
+                                      .ballot = ballot,
+                                      .slot = slot,
+                                      .chosen = chosen,
+                                      .vote = { .proposal = p } } };
+
+        buf_clear(&r->frame);
+        frame_encode(&r->frame, &f);
+        replica_send(r, node_bit(to), 0);
+        bytes += r->frame.len;
+        blob_unref(p.batch);
+    }
+}
+
+/* --- roles --- */
+
+static void leadership_lost(struct replica *r)
+{
+    resolver_stop(r->resolver);
+    r->reign = (struct ballot){ 0 };
+    writes_leader_lost(r);
+    reads_leader_lost(r);
+}
+
+/* A reign opens with an empty batch: once that is applied here, all that went before it is
+ * decided, and no slot of an older reign can count any more. */
+static void reign_open(struct replica *r)
+{
+    r->reign = paxos_ballot(r->paxos);
+    resolver_start(r->resolver, r->time.now_ms);
+    resolver_take_opening(r->resolver, resolver_now(r), &r->batch);
+
+    struct blob *batch = blob_new(buf_bytes(&r->batch));
+
+    replica_step(r, &(struct paxos_input){ .kind = PAXOS_IN_PROPOSE,
+                                           .batch = batch,
+                                           .urgent = r->config.paxos.voters });
+    blob_unref(batch);
+}
+
+static void role_follow(struct replica *r)
+{
+    bool leading = paxos_role(r->paxos) == PAXOS_LEADING;
+
+    if (paxos_leader(r->paxos) != 0) {
+        r->leaderless_ms = 0;
+    } else if (r->leaderless_ms == 0) {
+        r->leaderless_ms = r->time.now_ms;
+    }
+    if (r->reign.round != 0 &&
+        (!leading || !ballot_is(r->reign, paxos_ballot(r->paxos)))) {
+        leadership_lost(r);
+    }
+}
+
+/* --- steps --- */
+
+void replica_send(struct replica *r, nodes_set to, uint64_t after)
+{
+    CHECK((to & node_bit(r->self)) == 0);
+    if (to != 0) r->io.send(r->io.ctx, to, after, buf_bytes(&r->frame));
+}
+
+static void send_all(struct replica *r)
+{
+    struct frame f = { .kind = FRAME_PAXOS };
+
+    for (uint32_t i = 0; i < r->out.sends_count; i++) {
+        const struct paxos_send *s = &r->out.sends[i];
+
+        f.paxos = s->message;
+        buf_clear(&r->frame);
+        frame_encode(&r->frame, &f);
+        replica_send(r, s->to, s->after);
+    }
+}
+
+void replica_step(struct replica *r, const struct paxos_input *in)
+{
+    struct paxos_input timed = *in;
+
+    timed.now_ms = r->time.now_ms;
+    paxos_step(r->paxos, &timed, &r->out);
+    for (uint32_t i = 0; i < r->out.writes_count; i++) {
+        r->io.write(r->io.ctx, &r->out.writes[i]);
+    }
+    send_all(r);
+    for (uint32_t i = 0; i < r->out.chosen_count; i++) {
+        apply(r, r->out.chosen[i].slot, &r->out.chosen[i].proposal);
+    }
+    if (r->out.role_changed) {
+        role_follow(r);
+        r->io.role(r->io.ctx);
+    }
+    if (r->out.round_confirmed != 0) reads_confirmed(r, r->out.round_confirmed);
+    if (r->out.serve.to != 0) serve(r, r->out.serve.to, r->out.serve.slot_first);
+}
+
+uint32_t replica_serving(const struct replica *r)
+{
+    const struct run *run = &r->machine.run;
+    uint32_t leader = paxos_leader(r->paxos);
+
+    if (leader == 0 || !run->valid) return 0;
+    return ballot_is(run->reign, paxos_ballot(r->paxos)) ? leader : 0;
+}
+
+bool replica_hopeless(const struct replica *r)
+{
+    return r->leaderless_ms != 0 && r->time.now_ms - r->leaderless_ms > HOPELESS_MS;
+}
+
+/* --- inputs --- */
+
+static bool enter(struct replica *r, struct replica_time time)
+{
+    CHECK(time.now_ms >= r->time.now_ms);
+    r->time = time;
+    return !r->stopped;
+}
+
+static bool has_quorum(const struct replica *r)
+{
+    int heard = __builtin_popcount(paxos_quorum_heard(r->paxos));
+
+    return heard > __builtin_popcount(r->config.paxos.voters) / 2;
+}
+
+void replica_tick(struct replica *r, struct replica_time time)
+{
+    uint64_t lost;
+
+    if (!enter(r, time)) return;
+    lost = time.now_ms - r->ticked_ms;
+    r->ticked_ms = time.now_ms;
+    /* E2: a leader that did not run heard nobody; that must not cost anybody the session. */
+    if (r->reign.round != 0 && lost > STALL_MS) resolver_stalled(r->resolver, lost);
+    replica_step(r, &(struct paxos_input){ .kind = PAXOS_IN_TICK });
+    if (replica_serving(r) == r->self && has_quorum(r) && resolver_room(r->resolver)) {
+        resolver_tick(r->resolver, resolver_now(r));
+    }
+    if (replica_hopeless(r)) {
+        writes_refuse(r);
+        reads_refuse(r);
+    }
+}
+
+bool replica_receive(struct replica *r, struct replica_time time, uint32_t from,
+                     struct bytes bytes)
+{
+    struct frame f;
+
+    CHECK(from >= 1 && from <= NODES_MAX);
+    if (!enter(r, time)) return true;
+    if (frame_decode(bytes, &f) != 0) return false;
+    switch (f.kind) {
+    case FRAME_PAXOS:
+        f.paxos.from = from;
+        replica_step(r, &(struct paxos_input){ .kind = PAXOS_IN_MESSAGE,
+                                               .message = &f.paxos });
+        blob_unref(f.paxos.vote.proposal.batch);
+        break;
+    case FRAME_FORWARD:
+        writes_forward_came(r, from, &f);
+        break;
+    case FRAME_FORWARD_NEXT:
+        writes_next_came(r, &f);
+        break;
+    case FRAME_READ_ASK:
+        reads_ask_came(r, from, &f);
+        break;
+    case FRAME_READ_OK:
+        reads_ok_came(r, &f);
+        break;
+    }
+    return true;
+}
+
+void replica_durable(struct replica *r, struct replica_time time, uint64_t seq)
+{
+    if (!enter(r, time)) return;
+    replica_step(r, &(struct paxos_input){ .kind = PAXOS_IN_DURABLE, .seq = seq });
+}
+
+void replica_peer_down(struct replica *r, struct replica_time time, uint32_t node)
+{
+    if (!enter(r, time)) return;
+    replica_step(r, &(struct paxos_input){ .kind = PAXOS_IN_PEER_DOWN, .node = node });
+}
+
+void replica_flushed(struct replica *r, struct replica_time time, uint64_t slot)
+{
+    if (!enter(r, time)) return;
+    replica_step(r, &(struct paxos_input){ .kind = PAXOS_IN_FLUSHED, .slot = slot });
+}
+
+/* One slot for all that is at hand. False: nothing was proposed. */
+static bool propose(struct replica *r)
+{
+    uint32_t origins = 0;
+
+    if (!paxos_can_propose(r->paxos)) return false;
+    if (!resolver_take(r->resolver, &r->batch, &origins)) return false;
+
+    struct blob *batch = blob_new(buf_bytes(&r->batch));
+
+    replica_step(r, &(struct paxos_input){ .kind = PAXOS_IN_PROPOSE,
+                                           .batch = batch,
+                                           .urgent = origins & r->config.paxos.voters });
+    blob_unref(batch);
+    return true;
+}
+
+void replica_turn(struct replica *r, struct replica_time time)
+{
+    if (!enter(r, time)) return;
+    if (r->reign.round == 0 && paxos_role(r->paxos) == PAXOS_LEADING) reign_open(r);
+    writes_turn(r);
+    if (replica_serving(r) == r->self) {
+        do {
+            writes_resolve(r);
+        } while (propose(r));
+    }
+    reads_turn(r);
+    reads_release(r);
+}
+
+/* --- life --- */
+
+/* Applies what the log knows as chosen above the state at rest. */
+static int replay(struct replica *r, uint64_t chosen, char *why, size_t why_size)
+{
+    while (machine_slot(&r->machine) < chosen) {
+        uint64_t slot = machine_slot(&r->machine) + 1;
+        struct proposal p;
+        bool counted;
+        int code = r->io.read_log(r->io.ctx, slot, &p);
+
+        if (code == 0) {
+            code = machine_apply(&r->machine, &p, txn_applied, r, &counted);
+            if (code == 0) r->io.applied(r->io.ctx, slot, &p, counted);
+            blob_unref(p.batch);
+        }
+        if (code != 0) {
+            snprintf(why, why_size,
+                     "slot %llu of the log cannot be applied to the stored state (%s): they "
+                     "do not belong together, or one of them is damaged",
+                     (unsigned long long) slot, error_text(code));
+            return code;
+        }
+    }
+    return 0;
+}
+
+static struct replica *alloc(const struct replica_config *config, struct replica_time time)
+{
+    struct replica *r = mem_zalloc(sizeof *r);
+
+    CHECK(time.now_ms > 0);
+    r->config = *config;
+    r->io = config->io;
+    r->self = config->paxos.self;
+    r->time = time;
+    r->ticked_ms = time.now_ms;
+    r->leaderless_ms = time.now_ms;
+    writes_init(&r->writes, config->boot);
+    reads_init(&r->reads);
+    return r;
+}
+
+struct replica *replica_new(const struct replica_config *config,
+                            const struct replica_restored *restored, struct replica_time time,
+                            char *why, size_t why_size)
+{
+    struct replica *r = alloc(config, time);
+    struct resolver_config resolver = { config->scripts, config->seed };
+    uint64_t chosen;
+
+    r->paxos = paxos_new(&config->paxos);
+    if (machine_init(&r->machine, config->applied) != 0) {
+        snprintf(why, why_size, "the stored state does not say at which slot it stands: it "
+                                "is damaged or of another version");
+        goto fail;
+    }
+    r->resolver = resolver_new(&resolver, &r->machine); /* on what machine_init() loaded */
+    if (replay(r, restored->chosen, why, why_size) != 0) goto fail;
+
+    /* The state at rest may be ahead of the log: what was applied is chosen. */
+    chosen = machine_slot(&r->machine);
+    paxos_init(r->paxos, restored->promised, chosen, time.now_ms);
+    for (uint32_t i = 0; i < restored->votes_count; i++) {
+        if (restored->votes[i].slot > chosen) paxos_restore(r->paxos, &restored->votes[i]);
+    }
+    return r;
+fail:
+    replica_free(r);
+    return NULL;
+}
+
+void replica_free(struct replica *r)
+{
+    if (r == NULL) return;
+    writes_fini(&r->writes);
+    reads_fini(&r->reads);
+    if (r->resolver != NULL) resolver_free(r->resolver);
+    machine_fini(&r->machine);
+    paxos_free(r->paxos);
+    buf_fini(&r->frame);
+    buf_fini(&r->batch);
+    free(r);
+}
+
+struct replica_status replica_status(const struct replica *r)
+{
+    struct resolver_stats stats = resolver_stats(r->resolver);
+
+    return (struct replica_status){
+        .role = paxos_role(r->paxos),
+        .leader = paxos_leader(r->paxos),
+        .ballot = paxos_ballot(r->paxos),
+        .chosen = paxos_chosen(r->paxos),
+        .applied = machine_slot(&r->machine),
+        .zxid = r->machine.zxid,
+        .digest = r->machine.applied->digest,
+        .serving = replica_serving(r) == r->self,
+        .pending_writes = r->writes.count,
+        .pending_reads = r->reads.count,
+        .waiting_calls = stats.waiting,
+    };
+}
+
+struct machine *replica_machine(struct replica *r)
+{
+    return &r->machine;
+}
+
+uint64_t replica_trim(const struct replica *r)
+{
+    return paxos_trim(r->paxos);
+}
+
+void replica_check(struct replica *r)
+{
+    paxos_check(r->paxos);
+    CHECK(r->stopped || machine_slot(&r->machine) == paxos_chosen(r->paxos));
+    CHECK(IMPLIES(r->reign.round != 0, paxos_role(r->paxos) == PAXOS_LEADING));
+    CHECK((r->reign.round != 0) == resolver_started(r->resolver));
+    writes_check(r);
+}

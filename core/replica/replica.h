@@ -1,0 +1,125 @@
+/* replica.h -- one complete server without its I/O: Paxos, machine and resolver, and between
+ * them forwarding, read index, renewal of sessions, catch-up and shutdown.
+ *
+ * The server (core/server) and the simulator (tests/sim) drive this same code. Pure: what
+ * happens comes in as calls with the time, effects go out through `struct replica_io`.
+ * Messages between replicas are bodies of frames (frame.h), encoded once for all receivers.
+ *
+ * THE DRIVER'S DUTY
+ *   - replica_tick() every TICK_MS; replica_turn() once after handling all that was at hand:
+ *     that is where batches are proposed, forwards leave and read rounds begin.
+ *   - Log records are written in the order given; replica_durable() when they are on disk.
+ *   - A frame leaves only when its `after` is durable. Order between frames to one peer may
+ *     change, frames may be lost or doubled: the protocol stands it.
+ *   - replica_peer_down() when the connection to a peer closes.
+ *   - The applied overlay is written behind and flushed by the driver, which tells
+ *     replica_flushed().
+ *
+ * REQUESTS of clients have a tag, unique on this server while it runs: the driver's handle.
+ * A driver whose client has gone just ignores the answer.
+ *   - A write is answered exactly once by io.answer: its result, or a code when it is in no
+ *     batch (ERR_NO_QUORUM). It is submitted again by itself across
+ *     leader changes until then: the origin sends a request to a reign once, in order and
+ *     numbered, and to the next reign only after it has applied that reign's first slot
+ *     without meeting the answer, so that nothing is applied twice (see README.md).
+ *   - A read is confirmed exactly once by io.ready: the state now applied here may be read,
+ *     or ERR_NO_QUORUM.
+ *
+ * Invariants: C1 each tag is answered once. C2 no answer names a zxid that is not applied.
+ * C3 a request is resolved at most once a reign, and in the order of submission. C4 strong
+ * reads: what io.ready releases was applied here after the read arrived and confirmed by a
+ * quorum after it arrived. C5 nothing queues without bound. */
+#ifndef CORE_REPLICA_REPLICA_H
+#define CORE_REPLICA_REPLICA_H
+
+#include "core/machine/machine.h"
+#include "core/machine/resolver.h"
+#include "core/paxos/paxos.h"
+
+struct replica;
+
+struct replica_time {
+    uint64_t now_ms; /* monotonic, never 0 */
+    int64_t wall_ms; /* UTC */
+};
+
+/* Effects. None may call back into the replica. */
+struct replica_io {
+    void *ctx;
+    /* `frame` is borrowed; bit id - 1 of `to` is set for each receiver, never self. */
+    void (*send)(void *ctx, nodes_set to, uint64_t after, struct bytes frame);
+    /* Append to the log; the blob is borrowed, the log takes its own reference. */
+    void (*write)(void *ctx, const struct paxos_write *w);
+    /* A chosen proposal from the log, a reference for the caller; 0 or an error. */
+    int (*read_log)(void *ctx, uint64_t slot, struct proposal *p);
+    /* A write's answer: `result` (result.h) when code is 0, borrowed; else null. */
+    void (*answer)(void *ctx, uint64_t tag, int code, struct bytes result);
+    /* A read may go on now (0), or why not. */
+    void (*ready)(void *ctx, uint64_t tag, int code);
+    /* Role, leader or ballot changed: for logs and status. */
+    void (*role)(void *ctx);
+    /* A slot was applied; for tests and counters. */
+    void (*applied)(void *ctx, uint64_t slot, const struct proposal *p, bool counted);
+    /* This replica's state differs from the leader's, or cannot go on: stop the server. */
+    void (*stop)(void *ctx, uint64_t slot, const char *why);
+};
+
+struct replica_config {
+    struct paxos_config paxos;
+    struct replica_io io;
+    struct scripts *scripts;      /* may be NULL */
+    struct kv_overlay *applied;   /* the state, borrowed */
+    uint64_t boot;                /* this start's number: the log counts them */
+    uint64_t seed;
+};
+
+struct replica_restored { /* what the log kept */
+    struct ballot promised;
+    uint64_t chosen;
+    uint32_t votes_count;
+    const struct vote *votes; /* borrowed */
+};
+
+/* Loads the machine from `applied`, applies what the log knows as chosen above it, and starts
+ * the clocks. NULL and `why` when state and log do not fit each other. */
+struct replica *replica_new(const struct replica_config *config,
+                            const struct replica_restored *restored, struct replica_time time,
+                            char *why, size_t why_size);
+void replica_free(struct replica *r);
+
+/* Inputs. */
+void replica_tick(struct replica *r, struct replica_time time);
+/* False when the bytes are no frame: the driver closes that connection. */
+bool replica_receive(struct replica *r, struct replica_time time, uint32_t from,
+                     struct bytes frame);
+void replica_durable(struct replica *r, struct replica_time time, uint64_t seq);
+void replica_peer_down(struct replica *r, struct replica_time time, uint32_t node);
+void replica_flushed(struct replica *r, struct replica_time time, uint64_t slot);
+void replica_turn(struct replica *r, struct replica_time time);
+
+/* Requests of local clients. `request` is copied. A code at once means: not taken
+ * (ERR_BUSY, ERR_NO_QUORUM), and no answer will come. */
+int replica_submit(struct replica *r, struct replica_time time, uint64_t tag,
+                   struct bytes request);
+/* A strong read. `session` != 0 renews that session too: then ERR_SESSION_EXPIRED may be the
+ * answer, and success means that a confirmed leader extended it after the call. */
+int replica_read(struct replica *r, struct replica_time time, uint64_t tag,
+                 uint64_t session);
+
+/* What the driver may look at between calls. */
+struct replica_status {
+    enum paxos_role role;
+    uint32_t leader;      /* 0 = not known */
+    struct ballot ballot;
+    uint64_t chosen, applied, zxid, digest;
+    bool serving;         /* leads, and has applied a slot of its own reign */
+    uint64_t pending_writes, pending_reads, sessions_leased, waiting_calls;
+};
+struct replica_status replica_status(const struct replica *r);
+struct machine *replica_machine(struct replica *r);
+uint64_t replica_trim(const struct replica *r); /* the log may be cut below */
+
+/* Every invariant that one replica can show; for tests and the simulator. */
+void replica_check(struct replica *r);
+
+#endif
