@@ -1,0 +1,183 @@
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "core/base/errors.h"
+#include "core/log/inside.h"
+#include "core/log/walk.h"
+
+/* The newest vote of each slot. Only places are kept while walking: most votes turn out to
+ * be chosen, and their batches need not be copied. */
+struct recovery {
+    struct log *log;
+    struct log_base base;
+    struct log_segment_header header; /* of the segment being walked */
+    struct {
+        uint64_t slot;
+        struct log_place place;
+    } votes[WINDOW_MAX];
+};
+
+static void base_merge(struct log_base *base, const struct log_base *more)
+{
+    if (ballot_cmp(more->promised, base->promised) > 0) base->promised = more->promised;
+    if (more->chosen > base->chosen) base->chosen = more->chosen;
+    if (more->boot > base->boot) base->boot = more->boot;
+}
+
+static int on_segment(void *ctx, const struct log_segment_header *h, uint64_t bytes)
+{
+    struct recovery *rec = ctx;
+    struct log *l = rec->log;
+    struct log_segment *s = mem_alloc(sizeof *s);
+
+    int err = log_segment_open(&l->files, h->generation, s);
+    if (err != 0) {
+        free(s);
+        return err;
+    }
+    if (l->segments_count == 0) log_index_init(&l->index, h->base.chosen);
+    log_segments_add(l, s);
+    l->bytes += bytes;
+    rec->header = *h;
+    base_merge(&rec->base, &h->base);
+    if (h->cluster != l->config.cluster || h->node != l->config.node)
+        return ERR_WRONG_CLUSTER;
+    return 0;
+}
+
+static void on_retired(void *ctx, uint64_t generation)
+{
+    struct log *l = ((struct recovery *) ctx)->log;
+    struct log_segment *s = mem_alloc(sizeof *s), **last = &l->retired;
+
+    if (log_segment_open(&l->files, generation, s) != 0) {
+        free(s); /* of no use and no harm; the next start tries again */
+        return;
+    }
+    l->bytes += s->bytes;
+    while (*last != NULL) last = &(*last)->next;
+    *last = s;
+}
+
+static const char *on_record(void *ctx, const struct log_scan *scan,
+                             const struct log_record *r, struct bytes batch)
+{
+    struct recovery *rec = ctx;
+    struct log *l = rec->log;
+    struct log_segment *s = l->segments[l->segments_count - 1];
+    size_t len = (size_t) (scan->records.at - scan->segment.ptr) - scan->record;
+    struct log_entry e = {
+        .place = log_place_of(bytes_of(scan->segment.ptr + scan->record, len),
+                              l->serial_first + (uint32_t) l->segments_count - 1,
+                              scan->record),
+    };
+
+    (void) batch;
+    base_merge(&rec->base, &(struct log_base){ r->promised, r->chosen, r->boot });
+    if (!log_index_note(&l->index, r, e)) return "a vote outside the window";
+    if (r->vote.slot > s->slot_max) s->slot_max = r->vote.slot;
+    if (r->kind == LOG_VOTE && r->vote.slot > l->index.chosen) {
+        rec->votes[r->vote.slot % WINDOW_MAX].slot = r->vote.slot;
+        rec->votes[r->vote.slot % WINDOW_MAX].place = e.place;
+    }
+    return NULL;
+}
+
+static int read_votes(struct recovery *rec, struct log_recovered *recovered)
+{
+    struct log *l = rec->log;
+
+    for (uint64_t ahead = 1; ahead <= WINDOW_MAX; ahead++) {
+        uint64_t slot = l->index.chosen + ahead;
+        const struct log_place *place = &rec->votes[slot % WINDOW_MAX].place;
+        if (rec->votes[slot % WINDOW_MAX].slot != slot) continue;
+
+        struct vote *v = &recovered->votes[recovered->votes_count];
+        int fd = l->segments[place->segment - l->serial_first]->fd;
+        int err = log_place_read(fd, place, &l->scratch, v);
+        if (err != 0) return err;
+        recovered->votes_count++;
+    }
+    return 0;
+}
+
+/* Zeroes what a tear left, so that no byte of it can ever be met again. The START record
+ * that follows takes the place of its header; this is for the bytes behind it. */
+static int cut_tear(const struct log *l, const struct log_walked *end)
+{
+    int fd = l->segments[l->segments_count - 1]->fd;
+    uint8_t *zeros = mem_zalloc(end->torn_bytes);
+
+    int err = log_fd_write(fd, bytes_of(zeros, end->torn_bytes), end->at);
+    if (err == 0 && fdatasync(fd) != 0) err = log_files_error(errno);
+    free(zeros);
+    return err;
+}
+
+static void set_tail(struct recovery *rec, const struct log_walked *end)
+{
+    struct log *l = rec->log;
+
+    l->tail.number = end->number;
+    l->tail.sum = end->sum;
+    l->tail.base = rec->base;
+    if (l->segments_count == 0) return; /* a new log: the first group makes its segment */
+    l->tail.segment = l->segments[l->segments_count - 1];
+    l->tail.serial = l->serial_first + (uint32_t) l->segments_count - 1;
+    l->tail.at = end->at;
+}
+
+/* The process's own start, on disk before anything else is. */
+static int write_start(struct log *l, uint64_t boot)
+{
+    struct log_queue q = { 0 };
+    struct log_item start = { .record = { .kind = LOG_START, .boot = boot } };
+
+    log_queue_push(&q, &start);
+    int err =
+        log_tail_make_room(l, LOG_GROUP_HEADER + LOG_ALIGN + log_item_bytes_max(&start));
+    return err != 0 ? err : log_tail_write(l, &q);
+}
+
+static int wrong_identity(const struct recovery *rec, char *why, size_t why_size)
+{
+    const struct log_segment_header *h = &rec->header;
+    const struct log_config *c = &rec->log->config;
+
+    return log_why(why, why_size, ERR_WRONG_CLUSTER,
+                   "%s: this log belongs to node %u of cluster %016" PRIx64
+                   ", and this is node %u of cluster %016" PRIx64
+                   "; check the data directory and the configuration",
+                   rec->log->files.dir, h->node, h->cluster, c->node, c->cluster);
+}
+
+int log_recover(struct log *l, struct log_recovered *recovered, char *why, size_t why_size)
+{
+    struct recovery rec = { .log = l };
+    struct log_visitor visitor = { .segment = on_segment,
+                                   .record = on_record,
+                                   .retired = on_retired,
+                                   .ctx = &rec };
+    struct log_walked end;
+
+    int err = log_walk(&l->files, &visitor, &end, why, why_size);
+    if (err == ERR_WRONG_CLUSTER) return wrong_identity(&rec, why, why_size);
+    if (err != 0) return err;
+    if (l->segments_count == 0) log_index_init(&l->index, 0);
+    set_tail(&rec, &end);
+    err = read_votes(&rec, recovered);
+    if (err == 0 && end.torn_bytes > 0) err = cut_tear(l, &end);
+    if (err == 0) err = write_start(l, rec.base.boot + 1);
+    if (err != 0) {
+        return log_why(why, why_size, err, "%s: the log cannot be continued: %s (%s)",
+                       l->files.dir, error_text(err), strerror(errno));
+    }
+    recovered->promised = rec.base.promised;
+    recovered->chosen = l->index.chosen;
+    recovered->slot_first = log_index_first(&l->index);
+    recovered->boot = rec.base.boot + 1;
+    recovered->torn_bytes = end.torn_bytes;
+    return 0;
+}
