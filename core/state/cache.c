@@ -1,0 +1,138 @@
+#include "core/state/cache.h"
+
+#include <stdlib.h>
+
+#include "core/base/check.h"
+#include "core/base/hash.h"
+
+enum {
+    TABLE_SIZE_FIRST = 256,
+    CELL_COST = 24, /* malloc's own bytes and the table's share, near enough */
+};
+
+struct cache_cell {
+    struct cache_cell *chain; /* next in the same bucket */
+    struct list clock;
+    uint64_t hash;
+    uint32_t key_len, value_len;
+    bool exists;
+    bool asked_for; /* since the clock came by */
+    uint8_t data[]; /* the key, then the value */
+};
+
+void cache_init(struct cache *c, size_t bytes_max, uint64_t seed)
+{
+    *c = (struct cache){ .bytes_max = bytes_max,
+                         .seed = seed,
+                         .table_size = TABLE_SIZE_FIRST };
+    c->table = mem_zalloc(c->table_size * sizeof *c->table);
+    list_init(&c->clock);
+}
+
+void cache_fini(struct cache *c)
+{
+    LIST_EACH_SAFE(at, after, &c->clock) free(CONTAINER_OF(at, struct cache_cell, clock));
+    free(c->table);
+    *c = (struct cache){ 0 };
+}
+
+static struct bytes cell_value(const struct cache_cell *cell)
+{
+    if (!cell->exists) return (struct bytes){ 0 };
+    return bytes_of(cell->data + cell->key_len, cell->value_len);
+}
+
+static size_t cell_bytes(const struct cache_cell *cell)
+{
+    return sizeof *cell + CELL_COST + cell->key_len + cell->value_len;
+}
+
+/* The pointer that holds the key's cell, or the NULL at the end of its bucket. */
+static struct cache_cell **link_of(const struct cache *c, struct bytes key, uint64_t hash)
+{
+    struct cache_cell **link = &c->table[hash & (c->table_size - 1)];
+
+    for (; *link != NULL; link = &(*link)->chain) {
+        const struct cache_cell *cell = *link;
+        if (cell->hash == hash && bytes_equal(bytes_of(cell->data, cell->key_len), key))
+            break;
+    }
+    return link;
+}
+
+bool cache_get(struct cache *c, struct bytes key, struct bytes *value)
+{
+    struct cache_cell *cell = *link_of(c, key, hash_bytes(key, c->seed));
+
+    if (cell == NULL) return false;
+    cell->asked_for = true;
+    *value = cell_value(cell);
+    return true;
+}
+
+static void table_double(struct cache *c)
+{
+    size_t size = 2 * c->table_size;
+    struct cache_cell **table = mem_zalloc(size * sizeof *table);
+
+    LIST_EACH(at, &c->clock) {
+        struct cache_cell *cell = CONTAINER_OF(at, struct cache_cell, clock);
+        cell->chain = table[cell->hash & (size - 1)];
+        table[cell->hash & (size - 1)] = cell;
+    }
+    free(c->table);
+    c->table = table;
+    c->table_size = size;
+}
+
+/* Takes the cell that `link` holds out of everything. */
+static void remove_at(struct cache *c, struct cache_cell **link)
+{
+    struct cache_cell *cell = *link;
+
+    *link = cell->chain;
+    list_remove(&cell->clock);
+    c->bytes -= cell_bytes(cell);
+    c->count--;
+    free(cell);
+}
+
+struct bytes cache_put(struct cache *c, struct bytes key, struct bytes value)
+{
+    CHECK(key.len <= UINT32_MAX);
+    CHECK(value.len <= UINT32_MAX);
+
+    uint64_t hash = hash_bytes(key, c->seed);
+    struct cache_cell *cell = mem_alloc(sizeof *cell + key.len + value.len);
+    *cell = (struct cache_cell){ .hash = hash,
+                                 .key_len = (uint32_t) key.len,
+                                 .value_len = (uint32_t) value.len,
+                                 .exists = value.ptr != NULL };
+    if (key.len > 0) memcpy(cell->data, key.ptr, key.len);
+    if (value.len > 0) memcpy(cell->data + key.len, value.ptr, value.len);
+
+    struct cache_cell **link = link_of(c, key, hash);
+    if (*link != NULL) remove_at(c, link);
+    if (c->count >= c->table_size) table_double(c);
+    link = &c->table[hash & (c->table_size - 1)];
+    cell->chain = *link;
+    *link = cell;
+    list_push(&c->clock, &cell->clock);
+    c->bytes += cell_bytes(cell);
+    c->count++;
+    return cell_value(cell);
+}
+
+void cache_trim(struct cache *c)
+{
+    while (c->bytes > c->bytes_max) {
+        struct cache_cell *cell = LIST_FIRST(&c->clock, struct cache_cell, clock);
+        if (cell->asked_for) {
+            cell->asked_for = false;
+            list_remove(&cell->clock);
+            list_push(&c->clock, &cell->clock);
+            continue;
+        }
+        remove_at(c, link_of(c, bytes_of(cell->data, cell->key_len), cell->hash));
+    }
+}
