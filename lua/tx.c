@@ -1,0 +1,429 @@
+#include "lua/tx.h"
+
+#include <inttypes.h>
+#include <lauxlib.h>
+#include <stdio.h>
+
+#include "core/base/errors.h"
+#include "core/base/limits.h"
+#include "core/tree/path.h"
+#include "lua/fault.h"
+#include "lua/sandbox.h"
+
+#define TX_OBJECT "tidelock.tx"
+
+static char the_wait; /* its address is what tx:wait() returns */
+
+/* --- arguments --- */
+
+static struct tx_run *run_of(lua_State *L)
+{
+    struct tx_run **object = luaL_checkudata(L, 1, TX_OBJECT);
+
+    if ((*object)->tx == NULL) luaL_error(L, "this tx is over");
+    return *object;
+}
+
+static struct bytes text_at(lua_State *L, int index)
+{
+    size_t len;
+    const char *text;
+
+    luaL_checktype(L, index, LUA_TSTRING);
+    text = lua_tolstring(L, index, &len);
+    return bytes_of(text, len);
+}
+
+static struct bytes path_at(lua_State *L, int index)
+{
+    struct bytes path = text_at(L, index);
+    int err = path_check(path);
+
+    if (err == ERR_TOO_LARGE) fault_raise(L, err, "a path is longer than %d bytes",
+                                          (int) PATH_BYTES_MAX);
+    if (err != 0) fault_raise(L, err, "%s: %s", path.ptr, error_text(err));
+    return path;
+}
+
+static struct bytes child_at(lua_State *L, int index)
+{
+    struct bytes path = path_at(L, index);
+
+    if (path_is_root(path)) fault_raise(L, ERR_BAD_PATH, "the root has no siblings");
+    return path;
+}
+
+static struct bytes data_at(lua_State *L, int index)
+{
+    return lua_isnoneornil(L, index) ? (struct bytes){ 0 } : text_at(L, index);
+}
+
+/* An option that does not exist must not be overlooked. */
+static void check_options(lua_State *L, int index, const char *const names[])
+{
+    if (lua_isnoneornil(L, index)) return;
+    luaL_checktype(L, index, LUA_TTABLE);
+    for (lua_pushnil(L); lua_next(L, index) != 0; lua_pop(L, 1)) {
+        const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?";
+        size_t i = 0;
+
+        while (names[i] != NULL && strcmp(names[i], name) != 0) i++;
+        if (names[i] == NULL) fault_raise(L, ERR_BAD_OPTION, "no such option: %s", name);
+    }
+}
+
+static unsigned flag_at(lua_State *L, int index, const char *name, unsigned flag)
+{
+    bool set;
+
+    if (lua_isnoneornil(L, index)) return 0;
+    lua_getfield(L, index, name);
+    set = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    return set ? flag : 0;
+}
+
+static int64_t version_at(lua_State *L, int index)
+{
+    static const char *const names[] = { "version", NULL };
+    int64_t version = -1;
+
+    check_options(L, index, names);
+    if (lua_isnoneornil(L, index)) return version;
+    if (lua_getfield(L, index, "version") != LUA_TNIL) {
+        if (!lua_isinteger(L, -1)) fault_raise(L, ERR_BAD_OPTION, "version is no integer");
+        version = lua_tointeger(L, -1);
+    }
+    lua_pop(L, 1);
+    return version;
+}
+
+static void raise_if(lua_State *L, int err, int path_index)
+{
+    if (err == 0) return;
+    fault_raise(L, err, "%s: %s", lua_tostring(L, path_index), error_text(err));
+}
+
+static void push_bytes(lua_State *L, struct bytes s)
+{
+    lua_pushlstring(L, (const char *) s.ptr, s.len);
+}
+
+/* --- reading --- */
+
+static int tx_object_now(lua_State *L)
+{
+    lua_pushinteger(L, run_of(L)->tx->time_ms);
+    return 1;
+}
+
+static bool read_node(lua_State *L, struct node *n)
+{
+    struct tx_run *run = run_of(L);
+    struct bytes path = path_at(L, 2);
+
+    sandbox_charge(L, TX_READ_FUEL);
+    return tx_read(run->tx, path, n);
+}
+
+static int tx_object_exists(lua_State *L)
+{
+    struct node n;
+
+    lua_pushboolean(L, read_node(L, &n));
+    return 1;
+}
+
+static int tx_object_get(lua_State *L)
+{
+    struct node n;
+
+    if (read_node(L, &n) && n.data.ptr != NULL) {
+        push_bytes(L, n.data);
+    } else {
+        lua_pushnil(L);
+    }
+    return 1;
+}
+
+static void set_integer(lua_State *L, const char *name, uint64_t v)
+{
+    lua_pushinteger(L, (lua_Integer) v);
+    lua_setfield(L, -2, name);
+}
+
+static void push_stat(lua_State *L, const struct stat_view *s)
+{
+    lua_createtable(L, 0, 11);
+    set_integer(L, "czxid", s->czxid);
+    set_integer(L, "mzxid", s->mzxid);
+    set_integer(L, "pzxid", s->pzxid);
+    set_integer(L, "ctime", (uint64_t) s->ctime);
+    set_integer(L, "mtime", (uint64_t) s->mtime);
+    set_integer(L, "version", (uint64_t) s->version);
+    set_integer(L, "cversion", (uint64_t) s->cversion);
+    set_integer(L, "aversion", (uint64_t) s->aversion);
+    set_integer(L, "ephemeralOwner", s->ephemeral_owner);
+    set_integer(L, "dataLength", s->data_length);
+    set_integer(L, "numChildren", s->num_children);
+}
+
+static int tx_object_stat(lua_State *L)
+{
+    struct stat_view stat;
+    struct node n;
+
+    if (!read_node(L, &n)) {
+        lua_pushnil(L);
+        return 1;
+    }
+    stat = node_stat(&n);
+    push_stat(L, &stat);
+    return 1;
+}
+
+/* Steps run->name to the child of `parent` after (before) it. */
+static bool step(lua_State *L, struct tx_run *run, struct bytes parent,
+                 enum kv_direction direction)
+{
+    struct buf reached;
+
+    sandbox_charge(L, TX_READ_FUEL);
+    if (!tx_child_next(run->tx, parent, buf_bytes(&run->name), direction, &run->other)) {
+        return false;
+    }
+    reached = run->other;
+    run->other = run->name;
+    run->name = reached;
+    return true;
+}
+
+static int tx_object_children(lua_State *L)
+{
+    struct tx_run *run = run_of(L);
+    struct bytes path = path_at(L, 2), after = data_at(L, 3);
+    lua_Integer limit = luaL_optinteger(L, 4, LIST_COUNT_MAX), count = 0;
+
+    if (limit < 0 || limit > (lua_Integer) LIST_COUNT_MAX) {
+        fault_raise(L, ERR_BAD_PARAMS, "children: the limit is 0 to %d",
+                    (int) LIST_COUNT_MAX);
+    }
+    lua_newtable(L);
+    buf_clear(&run->name);
+    buf_put_bytes_raw(&run->name, after);
+    while (count < limit && step(L, run, path, KV_FORWARD)) {
+        push_bytes(L, buf_bytes(&run->name));
+        lua_rawseti(L, -2, ++count);
+    }
+    return 1;
+}
+
+/* Pushes the path of the child of `parent` next to run->name, or nil. */
+static int push_neighbour(lua_State *L, struct tx_run *run, struct bytes parent,
+                          enum kv_direction direction)
+{
+    if (step(L, run, parent, direction)) {
+        path_join(&run->other, parent, buf_bytes(&run->name));
+        push_bytes(L, buf_bytes(&run->other));
+    } else {
+        lua_pushnil(L);
+    }
+    return 1;
+}
+
+static int push_end(lua_State *L, enum kv_direction direction)
+{
+    struct tx_run *run = run_of(L);
+
+    buf_clear(&run->name);
+    return push_neighbour(L, run, path_at(L, 2), direction);
+}
+
+static int push_sibling(lua_State *L, enum kv_direction direction)
+{
+    struct tx_run *run = run_of(L);
+    struct bytes path = child_at(L, 2);
+
+    buf_clear(&run->name);
+    buf_put_bytes_raw(&run->name, path_name(path));
+    return push_neighbour(L, run, path_parent(path), direction);
+}
+
+static int tx_object_first(lua_State *L)
+{
+    return push_end(L, KV_FORWARD);
+}
+
+static int tx_object_last(lua_State *L)
+{
+    return push_end(L, KV_BACKWARD);
+}
+
+static int tx_object_next(lua_State *L)
+{
+    return push_sibling(L, KV_FORWARD);
+}
+
+static int tx_object_previous(lua_State *L)
+{
+    return push_sibling(L, KV_BACKWARD);
+}
+
+static int tx_object_find(lua_State *L)
+{
+    struct tx_run *run = run_of(L);
+    struct bytes path = path_at(L, 2), data = text_at(L, 3);
+    struct node n;
+
+    buf_clear(&run->name);
+    while (step(L, run, path, KV_FORWARD)) {
+        path_join(&run->other, path, buf_bytes(&run->name));
+        if (!tx_read(run->tx, buf_bytes(&run->other), &n)) continue;
+        if (n.data.ptr == NULL || !bytes_equal(n.data, data)) continue;
+        push_bytes(L, buf_bytes(&run->other));
+        return 1;
+    }
+    lua_pushnil(L);
+    return 1;
+}
+
+/* --- writing --- */
+
+static int tx_object_create(lua_State *L)
+{
+    static const char *const names[] = { "ephemeral", "sequential", "parents", NULL };
+    struct tx_run *run = run_of(L);
+    struct bytes path = text_at(L, 2), data = data_at(L, 3);
+    unsigned flags;
+    int err;
+
+    check_options(L, 4, names);
+    flags = flag_at(L, 4, "ephemeral", TX_EPHEMERAL) |
+            flag_at(L, 4, "sequential", TX_SEQUENTIAL) |
+            flag_at(L, 4, "parents", TX_PARENTS);
+    sandbox_charge(L, TX_WRITE_FUEL);
+    err = tx_create(run->tx, path, data, flags, &run->name);
+    if (err == ERR_SESSION_EXPIRED && run->tx->session == 0) {
+        fault_raise(L, err, "%s: an ephemeral node needs a session", lua_tostring(L, 2));
+    }
+    raise_if(L, err, 2);
+    push_bytes(L, buf_bytes(&run->name));
+    return 1;
+}
+
+static int tx_object_set(lua_State *L)
+{
+    struct tx_run *run = run_of(L);
+    struct bytes path = path_at(L, 2), data = data_at(L, 3);
+    int64_t version = version_at(L, 4);
+
+    sandbox_charge(L, TX_WRITE_FUEL);
+    raise_if(L, tx_set(run->tx, path, data, version), 2);
+    return 0;
+}
+
+static int tx_object_delete(lua_State *L)
+{
+    struct tx_run *run = run_of(L);
+    struct bytes path = path_at(L, 2);
+    int64_t version = version_at(L, 3);
+
+    sandbox_charge(L, TX_WRITE_FUEL);
+    raise_if(L, tx_delete(run->tx, path, version), 2);
+    return 0;
+}
+
+/* --- ending --- */
+
+static int tx_object_fail(lua_State *L)
+{
+    (void) run_of(L);
+    luaL_checktype(L, 2, LUA_TSTRING);
+    lua_settop(L, 3);
+    fault_refuse(L, 2, 3);
+}
+
+static int tx_object_wait(lua_State *L)
+{
+    struct tx_run *run = run_of(L);
+    int top = lua_gettop(L);
+
+    if (top - 1 > TX_WAIT_PATHS_MAX) {
+        fault_raise(L, ERR_TOO_LARGE, "wait: more than %d paths", TX_WAIT_PATHS_MAX);
+    }
+    buf_clear(run->wait_paths);
+    for (int i = 2; i <= top; i++) buf_put_bytes(run->wait_paths, path_at(L, i));
+    lua_pushlightuserdata(L, &the_wait);
+    return 1;
+}
+
+bool tx_object_is_wait(lua_State *L, int index)
+{
+    if (lua_type(L, index) != LUA_TLIGHTUSERDATA) return false;
+    return lua_touserdata(L, index) == &the_wait;
+}
+
+/* --- the object --- */
+
+static void push_id(lua_State *L, const struct tx_run *run)
+{
+    char id[48];
+    int len;
+
+    if (run->call->session != 0) {
+        len = snprintf(id, sizeof(id), "s%" PRIu64 "-%" PRIu64, run->call->session,
+                       run->call->seq);
+    } else {
+        len = snprintf(id, sizeof(id), "z%" PRIu64, run->tx->zxid);
+    }
+    lua_pushlstring(L, id, (size_t) len);
+}
+
+/* Upvalue: the methods. The few values are made when they are asked for. */
+static int tx_object_index(lua_State *L)
+{
+    struct tx_run *run = run_of(L);
+    const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
+
+    lua_settop(L, 2);
+    lua_pushvalue(L, 2);
+    if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL) return 1;
+    if (strcmp(name, "id") == 0) {
+        push_id(L, run);
+    } else if (strcmp(name, "session") == 0) {
+        lua_pushinteger(L, (lua_Integer) run->call->session);
+    } else if (strcmp(name, "zxid") == 0) {
+        lua_pushinteger(L, (lua_Integer) run->tx->zxid);
+    }
+    return 1;
+}
+
+static const luaL_Reg METHODS[] = {
+    { "now", tx_object_now },         { "exists", tx_object_exists },
+    { "get", tx_object_get },         { "stat", tx_object_stat },
+    { "children", tx_object_children }, { "first", tx_object_first },
+    { "last", tx_object_last },       { "next", tx_object_next },
+    { "previous", tx_object_previous }, { "find", tx_object_find },
+    { "create", tx_object_create },   { "set", tx_object_set },
+    { "delete", tx_object_delete },   { "fail", tx_object_fail },
+    { "wait", tx_object_wait },       { NULL, NULL },
+};
+
+void tx_object_setup(lua_State *L)
+{
+    luaL_newmetatable(L, TX_OBJECT);
+    luaL_newlib(L, METHODS);
+    lua_pushcclosure(L, tx_object_index, 1);
+    lua_setfield(L, -2, "__index");
+    lua_pushboolean(L, 0);
+    lua_setfield(L, -2, "__metatable");
+    lua_pop(L, 1);
+}
+
+void tx_object_push(lua_State *L, struct tx_run *run)
+{
+    struct tx_run **object = lua_newuserdatauv(L, sizeof(struct tx_run *), 0);
+
+    *object = run;
+    luaL_setmetatable(L, TX_OBJECT);
+}

@@ -1,0 +1,58 @@
+/* tx.h -- the object `tx` through which a recipe reads and writes the tree.
+ *
+ *     tx.id                this call's own name, the same in every run of it:
+ *                          "s<session>-<seq>"; without a session "z<zxid>", other each run
+ *     tx.session  tx.zxid  the caller's session (0 = none); what this transaction will be
+ *     tx:now()             the batch's time, milliseconds of UTC
+ *
+ *     tx:exists(path)      boolean
+ *     tx:get(path)         the data; nil when there is no node, or its data is null
+ *     tx:stat(path)        {czxid, mzxid, pzxid, ctime, mtime, version, cversion, aversion,
+ *                          ephemeralOwner, dataLength, numChildren}, or nil
+ *     tx:children(path [, after [, limit]])   names in byte order; {} without a node
+ *     tx:first(path)  tx:last(path)           path of the first, last child, or nil
+ *     tx:next(path)   tx:previous(path)       path of the sibling after, before, or nil;
+ *                                             `path` itself need not exist
+ *     tx:find(path, data)  path of the first child with this data, or nil. It reads child
+ *                          after child: for a queue, keep a node by id as lock.lua does
+ *
+ *     tx:create(path, data [, {ephemeral, sequential, parents}])   the path created
+ *     tx:set(path, data [, {version}])
+ *     tx:delete(path [, {version}])
+ *     tx:fail(message [, details])   ends the call: refused
+ *     tx:wait(path, ...)   `return tx:wait(...)`: commit, and run me again when one of
+ *                          these changes; without a path, when anything that I read does
+ *
+ * Data is a string, or nil for null. A refusal of the tree (no_node, node_exists, ...) is
+ * raised as a fault (fault.h) and the transaction stays as it was before that operation. */
+#ifndef LUA_TX_H
+#define LUA_TX_H
+
+#include <lua.h>
+#include <stdbool.h>
+
+#include "core/machine/script.h"
+
+enum {
+    TX_READ_FUEL = 50,
+    TX_WRITE_FUEL = 150,
+    TX_WAIT_PATHS_MAX = 128,
+};
+
+/* One run. The bufs are work space that outlives it: a Lua error may end any call. */
+struct tx_run {
+    struct tx *tx; /* NULL: the run is over, and `tx` with it */
+    const struct script_call *call;
+    struct buf *wait_paths; /* each as buf_put_bytes() */
+    struct buf name, other;
+};
+
+void tx_object_setup(lua_State *L); /* once a state */
+
+/* Pushes the object; the run must outlive it or say tx = NULL. */
+void tx_object_push(lua_State *L, struct tx_run *run);
+
+/* Is this what tx:wait() returned? */
+bool tx_object_is_wait(lua_State *L, int index);
+
+#endif

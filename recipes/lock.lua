@@ -1,0 +1,127 @@
+-- lock.lua -- one holder at a time, first come first served, with a fencing token.
+--
+-- Tree      <path>/holder            ephemeral; its czxid is the token of the one who holds
+--                                    the lock, its data how often (see reentrant)
+--           <path>/queue/0000000042  ephemeral; a waiting call's place, the lowest is next
+--           <path>/calls/<call id>   ephemeral; the path of that call's place, so that a
+--                                    call which runs again finds it without a search
+-- Invariant L1  Whoever holds the lock owns <path>/holder, so a guard on that node and
+--               token fences.
+--           L2  Tokens only rise: a token is the zxid of the transaction that granted it.
+--           L3  A place and its entry in calls come and go in one transaction.
+--           L4  Nobody is granted the lock while an earlier place is in the queue.
+-- Liveness  A dead session's nodes go with it. Each waiter waits for the place just before
+--           its own (the first one for the holder), so one release grants to one waiter and
+--           moves up the next, however many wait.
+--
+-- Every acquire is a hold of its own: a second one of the same session waits like anybody,
+-- so that threads which share a session exclude each other. With reentrant = true the
+-- session that holds the lock gets the same token again, and must release it as often.
+
+local lock <const> = {}
+
+local EPHEMERAL <const> = { ephemeral = true, parents = true }
+local NUMBERED <const> = { ephemeral = true, parents = true, sequential = true }
+
+local function check(tx, args)
+  if type(args) ~= "table" or type(args.path) ~= "string" then
+    tx:fail("path is missing: the lock's directory")
+  end
+end
+
+-- The node where a call notes which place in the queue it took.
+local function note(tx, args)
+  return args.path .. "/calls/" .. tx.id
+end
+
+local function enter(tx, args)
+  local place <const> = tx:create(args.path .. "/queue/", tx.id, NUMBERED)
+  tx:create(note(tx, args), place, EPHEMERAL)
+end
+
+local function leave(tx, args, place)
+  tx:delete(place)
+  tx:delete(note(tx, args))
+end
+
+local function held_by(tx, holder)
+  local stat <const> = tx:stat(holder)
+  return stat and stat.ephemeralOwner
+end
+
+-- One more hold of the session that holds already.
+local function hold_again(tx, holder)
+  tx:set(holder, tostring(tonumber(tx:get(holder)) + 1))
+  return { path = holder, token = tx:stat(holder).czxid }
+end
+
+-- The holder's node of a grant, given by the lock's path or by its own.
+local function find_grant(tx, args)
+  for _, path in ipairs { args.path .. "/holder", args.path } do
+    local stat <const> = tx:stat(path)
+    if stat and stat.czxid == args.token and stat.ephemeralOwner ~= 0 then return path end
+  end
+end
+
+--- Take the lock, waiting for it if need be. The same call asking again changes nothing.
+-- @param args.path       the lock's directory, created on first use
+-- @param args.try        true: do not wait; the answer is nil when the lock is not free
+-- @param args.reentrant  true: the session that holds the lock gets it once more
+-- @return {path = string, token = integer}  what to put into a guard, and into release
+function lock.acquire(tx, args)
+  check(tx, args)
+  local holder <const>, queue <const> = args.path .. "/holder", args.path .. "/queue"
+  local mine <const> = tx:get(note(tx, args)) -- the place an earlier run of this call took
+
+  if args.reentrant and held_by(tx, holder) == tx.session then
+    if mine then leave(tx, args, mine) end
+    return hold_again(tx, holder)
+  end
+
+  local ahead = nil
+  if mine then ahead = tx:previous(mine) else ahead = tx:last(queue) end
+
+  if not ahead and not tx:exists(holder) then
+    if mine then leave(tx, args, mine) end
+    tx:create(holder, "1", EPHEMERAL)
+    return { path = holder, token = tx.zxid }
+  end
+
+  if args.try then return nil end
+  if not mine then enter(tx, args) end
+  return tx:wait(ahead or holder) -- run me again when it changes
+end
+
+--- The call timed out or was withdrawn before it was granted: leave the queue.
+function lock.cancel(tx, args)
+  local mine <const> = tx:get(note(tx, args))
+  if mine then leave(tx, args, mine) end
+end
+
+--- Give the lock back. Giving it back twice is no error.
+-- @param args.path   of the lock or of its holder, as acquire answered it
+-- @param args.token  as acquire answered it
+-- @return {released = boolean}  false: it was not held under this token (any more)
+function lock.release(tx, args)
+  check(tx, args)
+  local grant <const> = find_grant(tx, args)
+  if not grant then return { released = false } end
+
+  local holds <const> = tonumber(tx:get(grant))
+  if holds > 1 then tx:set(grant, tostring(holds - 1)) else tx:delete(grant) end
+  return { released = true }
+end
+
+--- Who holds the lock.
+-- @param args.path  the lock's directory
+-- @return {path = string, session = integer, token = integer, since = milliseconds}, or nil
+function lock.holder(tx, args)
+  check(tx, args)
+  local path <const> = args.path .. "/holder"
+  local stat <const> = tx:stat(path)
+  if not stat then return nil end
+  local session <const>, since <const> = stat.ephemeralOwner, stat.ctime
+  return { path = path, session = session, token = stat.czxid, since = since }
+end
+
+return lock
