@@ -1,0 +1,380 @@
+/* world.c -- virtual time, its events, and the nodes that live in it. */
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include "core/base/check.h"
+#include "core/base/errors.h"
+#include "tests/sim/sim.h"
+
+/* --- telling --- */
+
+void trace(struct world *w, const char *format, ...)
+{
+    va_list args;
+
+    if (!w->options.trace) return;
+    printf("%9.3f ms  ", (double) w->now_us / 1000);
+    va_start(args, format);
+    vprintf(format, args);
+    va_end(args);
+    printf("\n");
+}
+
+_Noreturn void broken(struct world *w, const char *format, ...)
+{
+    va_list args;
+
+    printf("\nBROKEN at %.3f ms: ", (double) w->now_us / 1000);
+    va_start(args, format);
+    vprintf(format, args);
+    va_end(args);
+    printf("\nreplay: tidelock-sim --seed %" PRIu64 " --trace\n", w->options.seed);
+    fflush(stdout);
+    _Exit(1);
+}
+
+bool chance(struct world *w, uint32_t permille)
+{
+    return rng_below(&w->rng, 1000) < permille;
+}
+
+/* --- events: a binary heap by (time, order) --- */
+
+static bool earlier(const struct event *a, const struct event *b)
+{
+    return a->at_us != b->at_us ? a->at_us < b->at_us : a->order < b->order;
+}
+
+static void swap(struct event *a, struct event *b)
+{
+    struct event c = *a;
+
+    *a = *b;
+    *b = c;
+}
+
+void world_at(struct world *w, uint64_t delay_us, event_fn run, void *ctx)
+{
+    size_t i = w->heap_count++;
+
+    if (w->heap_count > w->heap_cap) {
+        w->heap_cap = w->heap_cap == 0 ? 1024 : 2 * w->heap_cap;
+        w->heap = mem_grow(w->heap, w->heap_cap * sizeof *w->heap);
+    }
+    w->heap[i] = (struct event){ w->now_us + delay_us, ++w->order, run, ctx };
+    while (i > 0 && earlier(&w->heap[i], &w->heap[(i - 1) / 2])) {
+        swap(&w->heap[i], &w->heap[(i - 1) / 2]);
+        i = (i - 1) / 2;
+    }
+}
+
+static struct event heap_take(struct world *w)
+{
+    struct event first = w->heap[0];
+    size_t i = 0;
+
+    w->heap[0] = w->heap[--w->heap_count];
+    for (;;) {
+        size_t least = i, child = 2 * i + 1;
+
+        for (size_t c = child; c < child + 2 && c < w->heap_count; c++) {
+            if (earlier(&w->heap[c], &w->heap[least])) least = c;
+        }
+        if (least == i) return first;
+        swap(&w->heap[i], &w->heap[least]);
+        i = least;
+    }
+}
+
+bool world_step(struct world *w)
+{
+    struct event e;
+
+    if (w->heap_count == 0) return false;
+    e = heap_take(w);
+    CHECK(e.at_us >= w->now_us);
+    w->now_us = e.at_us;
+    w->stats.events++;
+    e.run(w, e.ctx);
+    return true;
+}
+
+/* --- a node's effects --- */
+
+static void io_send(void *ctx, nodes_set to, uint64_t after, struct bytes frame)
+{
+    network_send(ctx, to, after, frame);
+}
+
+static void io_write(void *ctx, const struct paxos_write *write)
+{
+    struct server *n = ctx;
+
+    if (write->kind != PAXOS_WRITE_PROMISE) {
+        struct slot_memory *m = &n->slots[write->vote.slot % SIM_SLOTS_MAX];
+
+        blob_ref(write->vote.proposal.batch);
+        blob_unref(m->proposal.batch);
+        *m = (struct slot_memory){ write->vote.slot, write->vote.proposal };
+    }
+    if (write->kind == PAXOS_WRITE_VOTE) checks_created(n->world, n, &write->vote);
+    disk_append(n, write);
+}
+
+static int io_read_log(void *ctx, uint64_t slot, struct proposal *p)
+{
+    const struct server *n = ctx;
+    const struct slot_memory *m = &n->slots[slot % SIM_SLOTS_MAX];
+
+    if (m->slot != slot) return ERR_NO_NODE;
+    *p = m->proposal;
+    blob_ref(p->batch);
+    return 0;
+}
+
+static void io_answer(void *ctx, uint64_t tag, int code, struct bytes result)
+{
+    clients_answer(ctx, tag, code, result);
+}
+
+static void io_ready(void *ctx, uint64_t tag, int code)
+{
+    clients_ready(ctx, tag, code);
+}
+
+static void io_role(void *ctx)
+{
+    struct server *n = ctx;
+
+    if (n->replica == NULL) return;
+
+    struct replica_status s = replica_status(n->replica);
+
+    trace(n->world, "node %u is %s, leader %u, round %" PRIu64, n->id,
+          paxos_role_name(s.role), s.leader, s.ballot.round);
+    if (s.role == PAXOS_LEADING) n->world->stats.leaders++;
+}
+
+static void io_applied(void *ctx, uint64_t slot, const struct proposal *p, bool counted)
+{
+    struct server *n = ctx;
+
+    checks_applied(n->world, n, slot, p, counted);
+}
+
+static void io_stop(void *ctx, uint64_t slot, const char *why)
+{
+    struct server *n = ctx;
+
+    broken(n->world, "node %u stops at slot %" PRIu64 ": %s", n->id, slot, why);
+}
+
+/* --- the life of a node --- */
+
+struct replica_time node_time(const struct server *n)
+{
+    uint64_t ms = n->world->now_us / 1000;
+
+    return (struct replica_time){ .now_ms = ms + 1,
+                                  .wall_ms = (int64_t) ms + n->wall_offset_ms };
+}
+
+struct node_event {
+    struct server *node;
+    uint64_t life;
+};
+
+static struct node_event *node_event(struct server *n)
+{
+    struct node_event *e = mem_alloc(sizeof *e);
+
+    *e = (struct node_event){ n, n->life };
+    return e;
+}
+
+static bool alive(const struct node_event *e)
+{
+    return e->node->up && e->node->life == e->life;
+}
+
+static void tick(struct world *w, void *ctx)
+{
+    struct node_event *e = ctx;
+    struct server *n = e->node;
+
+    if (!alive(e)) {
+        free(e);
+        return;
+    }
+    replica_tick(n->replica, node_time(n));
+    node_soon(n);
+    world_at(w, 1000 * TICK_MS + rng_below(&w->rng, 1000), tick, e);
+}
+
+static void turn(struct world *w, void *ctx)
+{
+    struct node_event *e = ctx;
+
+    if (alive(e)) {
+        e->node->turning = false;
+        replica_turn(e->node->replica, node_time(e->node));
+        replica_check(e->node->replica);
+    }
+    (void) w;
+    free(e);
+}
+
+void node_soon(struct server *n)
+{
+    struct world *w = n->world;
+
+    if (n->turning) return;
+    n->turning = true;
+    world_at(w, chance(w, 700) ? 0 : rng_below(&w->rng, 1000), turn, node_event(n));
+}
+
+void node_durable(struct server *n)
+{
+    replica_durable(n->replica, node_time(n), n->disk.seq_durable);
+    network_release(n);
+    node_soon(n);
+}
+
+/* The state is written behind, now and then: what is on disk is at one applied slot. */
+static void flush(struct world *w, void *ctx)
+{
+    struct node_event *e = ctx;
+    struct server *n = e->node;
+
+    if (!alive(e)) {
+        free(e);
+        return;
+    }
+    kv_overlay_move(&n->applied, &n->flushed, 0);
+    replica_flushed(n->replica, node_time(n), machine_slot(replica_machine(n->replica)));
+    world_at(w, 100000 + rng_below(&w->rng, 3000000), flush, e);
+}
+
+static struct replica_config config_of(struct server *n, uint64_t boot)
+{
+    struct world *w = n->world;
+
+    return (struct replica_config){
+        .paxos = { .self = n->id,
+                   .voters = (1u << w->options.nodes) - 1,
+                   .heartbeat_ms = HEARTBEAT_MS,
+                   .election_min_ms = ELECTION_MIN_MS,
+                   .election_max_ms = ELECTION_MAX_MS,
+                   .seed = w->options.seed },
+        .io = { n, io_send, io_write, io_read_log, io_answer, io_ready, io_role, io_applied,
+                io_stop },
+        .scripts = host_scripts(n->host),
+        .applied = &n->applied,
+        .boot = boot,
+        .seed = 7,
+    };
+}
+
+void node_start(struct server *n)
+{
+    struct world *w = n->world;
+    struct disk_restored kept;
+    struct replica_restored restored;
+    char why[256];
+
+    CHECK(!n->up);
+    disk_recover(w, n->id, &kept);
+    checks_restored(w, n->id, &kept);
+    restored = (struct replica_restored){ kept.promised, kept.chosen, kept.votes_count,
+                                          kept.votes };
+    trace(w, "node %u starts: promised %" PRIu64 ".%u, chosen %" PRIu64 ", %u votes", n->id,
+          kept.promised.round, kept.promised.node, kept.chosen, kept.votes_count);
+    n->expected_reign = (struct ballot){ 0 };
+    n->host = host_new((struct sandbox_budget){ SCRIPT_MEMORY_MAX, SCRIPT_FUEL_MAX, 0 });
+
+    struct replica_config config = config_of(n, kept.boot);
+
+    n->replica = replica_new(&config, &restored, node_time(n), why, sizeof why);
+    if (n->replica == NULL) broken(w, "node %u does not start: %s", n->id, why);
+    for (uint32_t i = 0; i < kept.votes_count; i++) {
+        blob_unref(kept.votes[i].proposal.batch);
+    }
+    n->history = checks_history(w, machine_slot(replica_machine(n->replica)));
+    n->up = true;
+    n->turning = false;
+    world_at(w, rng_below(&w->rng, 10000), tick, node_event(n));
+    world_at(w, rng_below(&w->rng, 1000000), flush, node_event(n));
+}
+
+void node_crash(struct server *n)
+{
+    struct world *w = n->world;
+
+    CHECK(n->up);
+    trace(w, "node %u crashes", n->id);
+    n->up = false;
+    n->life++;
+    network_drop_held(n);
+    replica_free(n->replica);
+    n->replica = NULL;
+    host_free(n->host);
+    disk_crash(w, &n->disk);
+    kv_overlay_clear(&n->applied);
+    for (uint32_t id = 1; id <= w->options.nodes; id++) {
+        struct server *peer = &w->nodes[id - 1];
+
+        if (!peer->up || w->cut[n->id - 1][id - 1]) continue;
+        replica_peer_down(peer->replica, node_time(peer), n->id);
+        node_soon(peer);
+    }
+}
+
+uint32_t world_leader(const struct world *w)
+{
+    for (uint32_t id = 1; id <= w->options.nodes; id++) {
+        const struct server *n = &w->nodes[id - 1];
+
+        if (n->up && replica_status(n->replica).serving) return id;
+    }
+    return 0;
+}
+
+void world_init(struct world *w, const struct options *o)
+{
+    memset(w, 0, sizeof *w);
+    w->options = *o;
+    rng_init(&w->rng, o->seed);
+    checks_init(w);
+    for (uint32_t id = 1; id <= o->nodes; id++) {
+        struct server *n = &w->nodes[id - 1];
+
+        n->world = w;
+        n->id = id;
+        n->wall_offset_ms = 1700000000000 + (int64_t) rng_below(&w->rng, 5000);
+        n->slots = mem_zalloc(SIM_SLOTS_MAX * sizeof *n->slots);
+        list_init(&n->held);
+        disk_init(&n->disk, id);
+        kv_overlay_init(&n->flushed, NULL, 1);
+        kv_overlay_init(&n->applied, &n->flushed.view, 2);
+    }
+    for (uint32_t id = 1; id <= o->nodes; id++) node_start(&w->nodes[id - 1]);
+}
+
+static void node_fini(struct server *n)
+{
+    network_drop_held(n);
+    replica_free(n->replica);
+    if (n->up) host_free(n->host);
+    disk_fini(&n->disk);
+    for (size_t i = 0; i < SIM_SLOTS_MAX; i++) blob_unref(n->slots[i].proposal.batch);
+    free(n->slots);
+    kv_overlay_fini(&n->applied);
+    kv_overlay_fini(&n->flushed);
+}
+
+void world_fini(struct world *w)
+{
+    for (uint32_t id = 1; id <= w->options.nodes; id++) node_fini(&w->nodes[id - 1]);
+    checks_fini(w);
+    free(w->heap);
+}
