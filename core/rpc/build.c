@@ -1,0 +1,49 @@
+/* The envelopes: what stands before and around the values of a message. */
+#include "core/rpc/rpc.h"
+
+enum { TYPE_REQUEST = 0, TYPE_RESPONSE = 1 };
+
+void rpc_request_begin(struct buf *b, uint32_t msgid, enum method method)
+{
+    pack_array(b, 4);
+    pack_uint(b, TYPE_REQUEST);
+    pack_uint(b, msgid);
+    pack_cstr(b, rpc_method_name(method));
+}
+
+void rpc_response_begin(struct buf *b, uint32_t msgid)
+{
+    pack_array(b, 4);
+    pack_uint(b, TYPE_RESPONSE);
+    pack_uint(b, msgid);
+    pack_nil(b);
+}
+
+void rpc_error(struct buf *b, uint32_t msgid, int code, const char *message)
+{
+    rpc_error_index(b, msgid, code, message, -1);
+}
+
+void rpc_error_index(struct buf *b, uint32_t msgid, int code, const char *message,
+                     int64_t index)
+{
+    pack_array(b, 4);
+    pack_uint(b, TYPE_RESPONSE);
+    pack_uint(b, msgid);
+    pack_map(b, 4);
+    pack_cstr(b, "code");
+    pack_int(b, code);
+    pack_cstr(b, "name");
+    pack_cstr(b, error_name(code));
+    pack_cstr(b, "message");
+    pack_cstr(b, message == NULL ? error_text(code) : message);
+    pack_cstr(b, "details");
+    if (index < 0) {
+        pack_nil(b);
+    } else {
+        pack_map(b, 1);
+        pack_cstr(b, "index");
+        pack_int(b, index);
+    }
+    pack_nil(b); /* the result */
+}

@@ -1,0 +1,75 @@
+/* methods.h -- every method of the protocol: its parameters, options and result, in one
+ * table. The server checks requests against it, the client library builds requests from it,
+ * and docs/protocol.md is printed from it (`tidelockd --print-protocol`).
+ *
+ * A request's params are the method's arguments in order, then, if any option is given, one
+ * map of options. Every method takes no other argument and no other option than these.
+ *
+ *     M(id, "name", "argument types", "option types", "result", "what it does")
+ *
+ * Types: p path (str), d data (str, bin or nil), u unsigned, i signed (version; -1 = any), s str,
+ * b bool, v any value, x bin or str of a secret, o list of ops, g list of [path, token].
+ * Arguments and options: "name:type ...". All arguments are required, all options optional. */
+#ifndef CORE_RPC_METHODS_H
+#define CORE_RPC_METHODS_H
+
+/* The members of a `stat` in a result, in this order: as in struct stat_view and tl_stat. */
+#define STAT_FIELDS(F)                                                                        \
+    F(czxid) F(mzxid) F(pzxid) F(ctime) F(mtime) F(version) F(cversion) F(aversion)           \
+    F(ephemeral_owner) F(data_length) F(num_children)
+enum { STAT_FIELDS_COUNT = 11 };
+
+/* The options of every write. */
+#define WRITE_OPTIONS "session:u seq:u ack:u guard:g"
+
+/* clang-format off */
+#define METHODS(M)                                                                            \
+    M(HELLO, "hello", "proto:u", "cluster:s",                                                 \
+      "{proto, version, cluster, node, leader, members: {id: client address}}",               \
+      "Opens a connection; must come first. proto is 1; cluster, if given, must match.")      \
+    M(PING, "ping", "", "", "nil", "Answers at once, without any consensus.")                 \
+    M(SESSION_OPEN, "session.open", "", "timeout_ms:u", "{id, secret, timeout_ms, zxid}",     \
+      "Opens a session and attaches it to this connection.")                                  \
+    M(SESSION_ATTACH, "session.attach", "id:u secret:x", "",                                  \
+      "{timeout_ms, last, zxid}",                                                             \
+      "Attaches a session to this connection and renews it; last is its highest seq resolved.") \
+    M(SESSION_RENEW, "session.renew", "id:u", "", "{timeout_ms, zxid}",                       \
+      "Renews an attached session: it lives for timeout_ms from when this was sent.")         \
+    M(SESSION_CLOSE, "session.close", "id:u", "", "{zxid}",                                   \
+      "Ends an attached session; its ephemeral nodes are deleted in the same transaction.")   \
+    M(CREATE, "create", "path:p data:d",                                                      \
+      WRITE_OPTIONS " ephemeral:b sequential:b parents:b", "{path, zxid, stat}",              \
+      "Creates a node; path is the name it got.")                                             \
+    M(SET, "set", "path:p data:d", WRITE_OPTIONS " version:i", "{zxid, stat}",                \
+      "Replaces a node's data.")                                                              \
+    M(DELETE, "delete", "path:p", WRITE_OPTIONS " version:i", "{zxid}",                       \
+      "Deletes a node without children.")                                                     \
+    M(MULTI, "multi", "ops:o", WRITE_OPTIONS, "{zxid, results: [{kind, path, stat}]}",        \
+      "All of the ops or none. An op is an array: [\"create\", path, data, {ephemeral, sequential, parents}], " \
+      "[\"set\", path, data, version], [\"delete\", path, version], [\"check\", path, version], " \
+      "[\"absent\", path], [\"guard\", path, token]; trailing parts may be left out.")        \
+    M(GET, "get", "path:p", "consistency:s", "{data, stat, zxid}",                            \
+      "A node's data and stat. consistency: strong (the default) or any (this server's state, at once).") \
+    M(STAT, "stat", "path:p", "consistency:s", "{stat, zxid}", "A node's stat.")              \
+    M(CHILDREN, "children", "path:p", "consistency:s after:s limit:u",                        \
+      "{children: [name], more, stat, zxid}",                                                 \
+      "Names of children in byte order, a page at a time: after is the last name of the page before.") \
+    M(CALL, "call", "function:s args:v", WRITE_OPTIONS " timeout_ms:u", "{value, zxid}",      \
+      "Runs a recipe's function, \"lock.acquire\", as one transaction; may wait, for timeout_ms at most.") \
+    M(CALL_CANCEL, "call.cancel", "session:u seq:u", "", "{zxid}",                            \
+      "Withdraws a waiting call of an attached session; the call itself is answered with cancelled, " \
+      "or with its result if that came first.")                                               \
+    M(STATUS, "status", "", "",                                                               \
+      "{node, cluster, role, leader, round, chosen, applied, zxid, digest, boot, version, members, ...}", \
+      "What this server knows of itself.")
+/* clang-format on */
+
+enum method {
+    METHOD_NONE = 0,
+#define M(id, name, arguments, options, result, text) METHOD_##id,
+    METHODS(M)
+#undef M
+        METHOD_COUNT
+};
+
+#endif

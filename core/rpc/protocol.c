@@ -1,0 +1,140 @@
+/* The protocol document, from the same tables that the server obeys. */
+#include <stdio.h>
+
+#include "core/rpc/rpc.h"
+#include "core/rpc/spec.h"
+
+static const struct {
+    const char *result, *text;
+} texts[METHOD_COUNT] = {
+#define M(id, name, arguments, options, result, text) [METHOD_##id] = { result, text },
+    METHODS(M)
+#undef M
+};
+
+static const char introduction[] =
+    "# The protocol of Tidelock\n"
+    "\n"
+    "This document is printed by `tidelockd --print-protocol` from the tables that the\n"
+    "server itself obeys.\n"
+    "\n"
+    "## Messages\n"
+    "\n"
+    "Client and server speak\n"
+    "[MessagePack-RPC](https://github.com/msgpack-rpc/msgpack-rpc) over TCP: one\n"
+    "message behind the other, without any framing around them.\n"
+    "\n"
+    "| message | form |\n"
+    "|---|---|\n"
+    "| request | `[0, msgid, method, params]` |\n"
+    "| response | `[1, msgid, error, result]` |\n"
+    "| notification | `[2, method, params]` |\n"
+    "\n"
+    "`msgid` is an unsigned number of 32 bits that the response repeats. Requests may\n"
+    "be sent without waiting for earlier responses, and responses may come in any\n"
+    "order. `params` is an array: the method's arguments in order and then, if any\n"
+    "option is given, one map of options. All arguments are required; all options may\n"
+    "be left out. The first request of a connection is `hello`. Notifications that the\n"
+    "server does not know are ignored, and so should be unknown members of a result. An\n"
+    "unknown method, option or a value of a wrong type is answered with an error; bytes\n"
+    "that are no message close the connection.\n"
+    "\n"
+    "A failed request has a nil result and the error `{code: int, name: str, message:\n"
+    "str, details}`. `details` is nil, or `{index}`: which op of a `multi` was refused,\n"
+    "counted from 0.\n"
+    "\n"
+    "A `stat` is a map of these members:";
+
+static const char introduction_end[] =
+    "\n"
+    "Data is accepted as str, bin or nil, and comes back as bin or nil.\n"
+    "\n"
+    "A write with the options `session` and `seq` is done once, however often and to\n"
+    "whichever server it is sent: `seq` counts the session's writes 1, 2, 3, ... and a\n"
+    "repeated one gets the first result. `ack` says that all results up to it have been\n"
+    "received. A write with a `guard` takes place only if each node named there exists\n"
+    "with that czxid.\n";
+
+static void put_text(struct buf *out, const char *text)
+{
+    buf_put(out, text, strlen(text));
+}
+
+static void put_number_row(struct buf *out, const char *what, unsigned number)
+{
+    char row[120];
+
+    snprintf(row, sizeof row, "| %s | %u |\n", what, number);
+    put_text(out, row);
+}
+
+static void put_limits(struct buf *out)
+{
+    put_text(out, "\n## Limits\n\n| what | at most |\n|---|---|\n");
+    put_number_row(out, "bytes of one message", RPC_BYTES_MAX);
+    put_number_row(out, "bytes of one message before `hello`", RPC_HELLO_BYTES_MAX);
+    put_number_row(out, "containers within containers", RPC_DEPTH_MAX);
+    put_number_row(out, "bytes of a path", PATH_BYTES_MAX);
+    put_number_row(out, "ops of one `multi`", MULTI_OPS_MAX);
+    put_number_row(out, "names in one page of `children`", LIST_COUNT_MAX);
+    put_number_row(out, "results of one session not yet acknowledged", SESSION_RESULTS_MAX);
+    put_number_row(out, "timeout of a session, ms", SESSION_TIMEOUT_MAX_MS);
+    put_number_row(out, "timeout of a session, ms, at least", SESSION_TIMEOUT_MIN_MS);
+}
+
+static void put_values(struct buf *out, const char *title, const struct spec *spec,
+                       unsigned from, unsigned to)
+{
+    if (from == to) return;
+    put_text(out, title);
+    for (unsigned i = from; i < to; i++) {
+        put_text(out, "- `");
+        buf_put_bytes_raw(out, spec->at[i].name);
+        put_text(out, "`: ");
+        put_text(out, spec_type_text(spec->at[i].type));
+        put_text(out, "\n");
+    }
+}
+
+static void put_method(struct buf *out, enum method method)
+{
+    const struct spec *spec = spec_of(method);
+
+    put_text(out, "\n### ");
+    put_text(out, rpc_method_name(method));
+    put_text(out, "\n\n");
+    put_text(out, texts[method].text);
+    put_text(out, "\n");
+    put_values(out, "\nArguments:\n\n", spec, 0, spec->arguments_count);
+    put_values(out, "\nOptions:\n\n", spec, spec->arguments_count, spec->count);
+    put_text(out, "\nResult: `");
+    put_text(out, texts[method].result);
+    put_text(out, "`\n");
+}
+
+static void put_errors(struct buf *out)
+{
+    char row[256];
+
+    put_text(out, "\n## Errors\n\n| code | name | meaning |\n|---|---|---|\n");
+#define X(id, code, word, text)                                                      \
+    snprintf(row, sizeof row, "| %d | `%s` | %s |\n", code, word, text);             \
+    put_text(out, row);
+    ERRORS(X)
+#undef X
+}
+
+void rpc_print_protocol(struct buf *out)
+{
+    put_text(out, introduction);
+#define F(name) put_text(out, "\n`" #name "`,");
+    STAT_FIELDS(F)
+#undef F
+    out->ptr[out->len - 1] = '.';
+    put_text(out, "\n");
+    put_text(out, introduction_end);
+    put_limits(out);
+    put_text(out, "\n## Methods\n");
+    for (enum method m = METHOD_NONE + 1; m < METHOD_COUNT; m++) put_method(out, m);
+    put_errors(out);
+}
