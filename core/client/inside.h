@@ -1,0 +1,146 @@
+/* inside.h -- what the files of the client's core share; not for anybody else.
+ *
+ *     core.c      the connection's life, time, and what may be asked of the core
+ *     control.c   hello, the session's life, renewals, ping: the core's own requests
+ *     requests.c  the callers' requests: sending, retrying, ending
+ *     input.c     bytes from the server: which request they answer
+ *
+ * A connection goes through these stages:
+ *
+ *     DOWN -> HELLO [client_core_connected]     hello is sent
+ *     HELLO -> SESSION [control_hello_done]     session.open or session.attach is sent
+ *     HELLO, SESSION -> READY [stage_ready]     requests are sent
+ *     any -> DOWN [client_core_disconnected] */
+#ifndef CORE_CLIENT_INSIDE_H
+#define CORE_CLIENT_INSIDE_H
+
+#include "core/base/list.h"
+#include "core/base/rng.h"
+#include "core/client/core.h"
+
+enum client_stage {
+    CLIENT_DOWN = 0,
+    CLIENT_HELLO,
+    CLIENT_SESSION,
+    CLIENT_READY,
+};
+
+/* The core's own requests: their number is their msgid, one of each is asked at a time. The
+ * msgids of callers' requests begin above. */
+enum control {
+    CONTROL_NONE = 0,
+    CONTROL_HELLO,
+    CONTROL_OPEN,
+    CONTROL_ATTACH,
+    CONTROL_RENEW,
+    CONTROL_CLOSE,
+    CONTROL_PING,
+    CONTROL_CANCEL, /* many at a time: each withdraws a call */
+    CONTROL_COUNT
+};
+
+enum {
+    RETRY_MS_MIN = 20,
+    RETRY_MS_MAX = 200,
+    QUIET_MS_MIN = 500,     /* a server may be silent for so long, */
+    QUIET_MS_DEFAULT = 2000, /* or so long without a session */
+    STAY_MS = 500, /* on a server without a quorum: elections last about as long */
+};
+
+#define NEVER UINT64_MAX
+
+struct request {
+    struct list link;   /* in `writes`, `others`, or a list of those to be ended */
+    uint64_t handle;    /* serial << 20 | slot; its lower half is the msgid */
+    uint64_t seq;       /* 0 = none yet: given when first sent */
+    uint64_t sent_ms;   /* last */
+    uint64_t due_ms;    /* limit; NEVER = none */
+    uint64_t due_unsent_ms; /* limit of the first sending */
+    uint64_t retry_ms;  /* others: not before */
+    enum method method;
+    uint32_t sends;     /* on all connections */
+    uint32_t args_count, options_count;
+    bool write;
+    bool sent;          /* on this connection, and not answered there */
+    bool withdrawn;     /* a waiting call whose caller has gone */
+    int verdict;        /* ends with this code at the next tick; 0 = none */
+    int answer_last;    /* ERR_BUSY and the like, 0 = none */
+    client_done_fn done; /* NULL: nobody waits any more */
+    void *ctx;
+    uint32_t args_len, options_len;
+    uint8_t packed[]; /* arguments, then options */
+};
+
+struct client_core {
+    char *cluster; /* NULL: any, until a server has told */
+    uint32_t timeout_wanted_ms; /* of the session; 0 = none */
+
+    struct rng rng;
+    enum client_stage stage;
+    bool wants_other;
+    int ended;                /* the code that ended it for good; 0 = none */
+    bool opened;              /* was ready once */
+    int trouble;
+
+    struct buf in, out;
+    struct rpc_scan scan;
+    msgpack_zone *zone;
+    uint64_t connected_ms;
+    uint64_t quiet_since_ms; /* nothing has come since, though something was asked */
+    unsigned asked;          /* callers' requests sent here and not answered */
+    bool control_asked[CONTROL_COUNT];
+    uint64_t control_sent_ms[CONTROL_COUNT];
+    uint64_t control_retry_ms; /* the stage's control is asked again then; NEVER = not */
+    uint64_t cancel_retry_ms;  /* cancels are sent again then; NEVER = not */
+
+    uint64_t session; /* 0 = not open */
+    struct buf secret;
+    uint64_t timeout_ms;  /* as granted */
+    uint64_t renewed_ms;  /* when the last answered renewal was sent */
+    bool session_over, closing;
+    uint64_t seq_next;
+
+    /* Callers' requests: the session's writes by seq, those without one last; the rest. */
+    struct list writes, others;
+    uint64_t writes_retry_ms; /* no write is sent before; NEVER = no refusal to wait for */
+    uint64_t due_ms;          /* the earliest of all that wait for a time; may be early */
+    size_t count, kept_bytes;
+    struct request **slots;
+    uint32_t slots_count, serial;
+    uint32_t *slots_free;
+    uint32_t slots_free_count;
+};
+
+/* --- control.c --- */
+void core_asked(struct client_core *c, uint64_t now_ms); /* before each message sent */
+void control_hello(struct client_core *c, uint64_t now_ms);
+int control_answered(struct client_core *c, uint64_t now_ms, enum control control, int code,
+                     const msgpack_object *result);
+void control_cancel(struct client_core *c, uint64_t now_ms, const struct request *r);
+void control_tick(struct client_core *c, uint64_t now_ms);
+uint64_t control_next_ms(const struct client_core *c);
+bool session_lives(const struct client_core *c);
+void session_renewed(struct client_core *c, uint64_t sent_ms);
+void session_end(struct client_core *c);
+uint64_t session_deadline_ms(const struct client_core *c); /* NEVER = no session */
+
+/* --- requests.c --- */
+struct request *request_find(struct client_core *c, uint64_t handle);
+struct request *request_of_msgid(struct client_core *c, uint32_t msgid);
+void request_answered(struct client_core *c, uint64_t now_ms, struct request *r, int code,
+                      const char *message, const msgpack_object *result);
+void request_end(struct client_core *c, struct request *r, int code, const char *message,
+                 const msgpack_object *result);
+void requests_end_all(struct client_core *c, struct list *list, int code);
+void requests_flush(struct client_core *c, uint64_t now_ms);
+void requests_lost(struct client_core *c, uint64_t now_ms);
+void requests_tick(struct client_core *c, uint64_t now_ms);
+void requests_cancel_again(struct client_core *c, uint64_t now_ms);
+
+/* --- core.c --- */
+void core_end(struct client_core *c, int code);
+uint64_t core_retry_ms(struct client_core *c, uint64_t now_ms);
+void core_refused(struct client_core *c, uint64_t now_ms, int code); /* stay or leave */
+bool code_is_for_now(int code); /* the request is in no batch and may be asked again */
+
+#endif

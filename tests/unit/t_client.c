@@ -1,0 +1,419 @@
+/* t_client.c -- the blocking client over real sockets, one rule a test.
+ *
+ * Method: a server thread of this file listens on a port of the loopback and answers each
+ * method in one fixed way; `drop_sets` of the first sets it answers by closing the
+ * connection. No rule depends on how long anything takes, apart from a limit of a second. */
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "core/client/servers.h"
+#include "core/client/tidelock.h"
+#include "core/rpc/rpc.h"
+#include "tests/lib/tap.h"
+
+static int listener;
+static char address[64], dead_address[64];
+static atomic_int drop_sets, sets_heard, attaches_heard, closes_heard, refuse_opens;
+static atomic_ullong seq_heard;
+
+static int listen_loopback(char *out, size_t size)
+{
+    struct sockaddr_in at = { .sin_family = AF_INET,
+                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t len = sizeof at;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    bind(fd, (struct sockaddr *) &at, sizeof at);
+    listen(fd, 8);
+    getsockname(fd, (struct sockaddr *) &at, &len);
+    snprintf(out, size, "127.0.0.1:%d", ntohs(at.sin_port));
+    return fd;
+}
+
+static void pack_stat(struct buf *b)
+{
+    uint64_t value = 40;
+
+    pack_cstr(b, "stat");
+    pack_map(b, STAT_FIELDS_COUNT);
+#define F(name) pack_cstr(b, #name), pack_uint(b, ++value);
+    STAT_FIELDS(F)
+#undef F
+}
+
+static void put_hello(struct buf *b)
+{
+    pack_map(b, 2);
+    pack_cstr(b, "proto");
+    pack_uint(b, RPC_PROTO);
+    pack_cstr(b, "cluster");
+    pack_cstr(b, "main");
+}
+
+static void put_session(struct buf *b)
+{
+    pack_map(b, 3);
+    pack_cstr(b, "id");
+    pack_uint(b, 77);
+    pack_cstr(b, "secret");
+    pack_bin(b, BYTES_LIT("0123456789abcdef"));
+    pack_cstr(b, "timeout_ms");
+    pack_uint(b, 5000);
+}
+
+static void put_children(struct buf *b)
+{
+    pack_map(b, 2);
+    pack_cstr(b, "children");
+    pack_array(b, 2);
+    pack_cstr(b, "one");
+    pack_cstr(b, "two");
+    pack_cstr(b, "more");
+    pack_bool(b, true);
+}
+
+static void put_node(struct buf *b, const struct rpc_message *m, const char *key)
+{
+    pack_map(b, 3);
+    pack_cstr(b, key);
+    pack_object(b, &m->params->via.array.ptr[0]);
+    pack_cstr(b, "zxid");
+    pack_uint(b, 9);
+    pack_stat(b);
+}
+
+/* Every call is a grant of a lock. */
+static void put_grant(struct buf *b)
+{
+    pack_map(b, 1);
+    pack_cstr(b, "value");
+    pack_map(b, 2);
+    pack_cstr(b, "path");
+    pack_cstr(b, "/lock/holder");
+    pack_cstr(b, "token");
+    pack_uint(b, 123);
+}
+
+/* False: close the connection. */
+static bool answer(const struct rpc_message *m, struct buf *b)
+{
+    struct rpc_values values;
+
+    if (rpc_check(m, &values) != 0) return false;
+    if (m->method == METHOD_SET) {
+        sets_heard++;
+        seq_heard = values.at[rpc_value_index(METHOD_SET, "seq")].number;
+        if (drop_sets > 0 && drop_sets-- > 0) return false;
+    }
+    if (m->method == METHOD_SESSION_ATTACH) attaches_heard++;
+    if (m->method == METHOD_SESSION_CLOSE) closes_heard++;
+    if (m->method == METHOD_DELETE || m->method == METHOD_MULTI ||
+        (m->method == METHOD_SESSION_OPEN && refuse_opens)) {
+        int code = m->method == METHOD_SESSION_OPEN ? ERR_NO_QUORUM : ERR_NO_NODE;
+        rpc_error_index(b, m->msgid, code, "no such thing",
+                        m->method == METHOD_MULTI ? 1 : -1);
+        return true;
+    }
+    rpc_response_begin(b, m->msgid);
+    if (m->method == METHOD_HELLO) {
+        put_hello(b);
+    } else if (m->method == METHOD_SESSION_OPEN) {
+        put_session(b);
+    } else if (m->method == METHOD_CHILDREN) {
+        put_children(b);
+    } else if (m->method == METHOD_CALL) {
+        put_grant(b);
+    } else if (m->method == METHOD_GET || m->method == METHOD_CREATE) {
+        put_node(b, m, m->method == METHOD_GET ? "data" : "path");
+    } else {
+        pack_map(b, 0);
+    }
+    return true;
+}
+
+static void serve(int fd)
+{
+    struct buf in = { 0 }, out = { 0 };
+    msgpack_zone *zone = msgpack_zone_new(1024);
+    struct rpc_scan scan;
+    size_t len;
+    bool open = true;
+
+    rpc_scan_init(&scan);
+    while (open) {
+        buf_reserve(&in, 4096);
+        ssize_t n = read(fd, in.ptr + in.len, 4096);
+        if (n <= 0) break;
+        in.len += (size_t) n;
+        while (open &&
+               rpc_scan(&scan, buf_bytes(&in), RPC_BYTES_MAX, &len) == RPC_SCAN_WHOLE) {
+            struct rpc_message m;
+
+            open = rpc_decode(bytes_of(in.ptr, len), zone, &m) == 0 && answer(&m, &out);
+            buf_drop(&in, len);
+        }
+        if (out.len > 0 && write(fd, out.ptr, out.len) < 0) open = false;
+        buf_clear(&out);
+    }
+    close(fd);
+    buf_fini(&in);
+    buf_fini(&out);
+    msgpack_zone_free(zone);
+}
+
+static void *server_thread(void *arg)
+{
+    int fd;
+
+    (void) arg;
+    while ((fd = accept(listener, NULL, NULL)) >= 0) serve(fd);
+    return NULL;
+}
+
+static tl_client *open_client(uint32_t session_ms)
+{
+    const tl_options o = { .servers = address, .session_timeout_ms = session_ms };
+    tl_client *c = NULL;
+
+    IS(tl_connect(&o, &c), TL_OK);
+    return c;
+}
+
+static void a_node_is_read_with_its_stat(void)
+{
+    tl_client *c = open_client(0);
+    char *data = NULL;
+    size_t len = 0;
+    tl_stat stat = { 0 };
+
+    IS(tl_get(c, "/path", &data, &len, &stat), TL_OK);
+    STR(data, "/path");
+    IS(len, 5);
+    IS(stat.czxid, 41);
+    IS(stat.num_children, 51);
+    IS(tl_session(c), TL_SESSION_NONE);
+    tl_free(data);
+    tl_close(c);
+}
+
+static void a_created_node_is_told_by_name(void)
+{
+    tl_client *c = open_client(0);
+    char *created = NULL;
+
+    IS(tl_create(c, "/a", "x", 1, TL_PARENTS | TL_SEQUENTIAL, NULL, &created, NULL), TL_OK);
+    STR(created, "/a");
+    tl_free(created);
+    tl_close(c);
+}
+
+static void a_page_of_children_is_read(void)
+{
+    tl_client *c = open_client(0);
+    char *names = NULL;
+    size_t count = 0;
+    bool more = false;
+
+    IS(tl_children(c, "/", NULL, 0, &names, &count, &more), TL_OK);
+    IS(count, 2);
+    OK(more);
+    STR(names, "one");
+    STR(names + 4, "two");
+    tl_free(names);
+    tl_close(c);
+}
+
+static void a_refusal_is_told_by_code_and_message(void)
+{
+    tl_client *c = open_client(0);
+
+    IS(tl_delete(c, "/a", -1, NULL), TL_NO_NODE);
+    STR(tl_message(), "no such thing");
+    STR(tl_error_name(TL_NO_NODE), "no_node");
+    IS(tl_set(c, NULL, "", 0, -1, NULL, NULL), TL_BAD_PATH);
+    tl_close(c);
+}
+
+static void a_refused_multi_tells_which_op(void)
+{
+    const tl_op ops[] = { { .kind = TL_OP_SET, .path = "/a", .version = -1 },
+                          { .kind = TL_OP_CHECK, .path = "/b", .version = 3 } };
+    tl_client *c = open_client(0);
+    int failed = 0;
+
+    IS(tl_multi(c, ops, 2, NULL, &failed), TL_NO_NODE);
+    IS(failed, 1);
+    tl_close(c);
+}
+
+static void a_write_of_a_session_survives_its_connection(void)
+{
+    tl_client *c = open_client(5000);
+
+    sets_heard = attaches_heard = 0;
+    drop_sets = 2;
+    IS(tl_set(c, "/a", "x", 1, -1, NULL, NULL), TL_OK);
+    IS(sets_heard, 3);
+    IS(attaches_heard, 2);
+    IS(seq_heard, 1);
+    tl_close(c);
+}
+
+static void a_write_without_a_session_has_an_unknown_outcome(void)
+{
+    tl_client *c = open_client(0);
+
+    drop_sets = 1;
+    IS(tl_set(c, "/a", "x", 1, -1, NULL, NULL), TL_UNREACHABLE);
+    OK(strstr(tl_message(), "unknown") != NULL);
+    IS(tl_set(c, "/a", "x", 1, -1, NULL, NULL), TL_OK);
+    tl_close(c);
+}
+
+static void a_lock_is_taken_and_given_back(void)
+{
+    tl_client *c = open_client(5000);
+    tl_lock lock;
+
+    IS(tl_lock_acquire(c, "/lock", 1000, &lock), TL_OK);
+    STR(lock.path, "/lock/holder");
+    IS(lock.token, 123);
+    IS(tl_lock_try(c, "/lock", &lock), TL_OK);
+    IS(tl_lock_release(c, &lock), TL_OK);
+    tl_close(c);
+    c = open_client(0);
+    IS(tl_lock_try(c, "/lock", &lock), TL_CONFIG);
+    tl_close(c);
+}
+
+static void arguments_that_are_no_value_are_refused(void)
+{
+    tl_client *c = open_client(0);
+    void *value = NULL;
+    size_t len = 0;
+
+    IS(tl_call(c, "a.b", "\x91", 1, 0, NULL, &value, &len), TL_BAD_PARAMS);
+    IS(tl_call(c, "a.b", "\x01\x02", 2, 0, NULL, &value, &len), TL_BAD_PARAMS);
+    IS(tl_call(c, "a.b", "\x91\x01", 2, 0, NULL, &value, &len), TL_OK);
+    OK(len > 10);
+    tl_free(value);
+    tl_close(c);
+}
+
+static void closing_closes_the_session_and_abandoning_does_not(void)
+{
+    closes_heard = 0;
+    tl_client *c = open_client(5000);
+    IS(tl_session(c), TL_SESSION_OK);
+    IS(tl_session_id(c), 77);
+    OK(tl_session_left_ms(c) > 0);
+    tl_abandon(c);
+    IS(closes_heard, 0);
+    tl_close(open_client(5000));
+    IS(closes_heard, 1);
+}
+
+static void a_dead_server_is_passed_over(void)
+{
+    char both[160];
+    const tl_options o = { .servers = both };
+    tl_client *c = NULL;
+
+    snprintf(both, sizeof both, "%s,%s", dead_address, address);
+    for (int i = 0; i < 8; i++) {
+        IS(tl_connect(&o, &c), TL_OK);
+        tl_close(c);
+    }
+}
+
+static void what_cannot_be_reached_is_told_in_time(void)
+{
+    tl_options o = { .servers = dead_address, .timeout_ms = 50 };
+    tl_client *c = NULL;
+
+    IS(tl_connect(&o, &c), TL_UNREACHABLE);
+    OK(c == NULL);
+    refuse_opens = 1;
+    o = (tl_options){ .servers = address, .timeout_ms = 50, .session_timeout_ms = 5000 };
+    IS(tl_connect(&o, &c), TL_NO_QUORUM);
+    refuse_opens = 0;
+}
+
+static void a_malformed_list_of_servers_is_refused(void)
+{
+    static const char *const bad[] = { "", "host", "host:", ":7400", "host:0", "host:65536",
+                                       "host:74x", "::1:7400", "[::1]", "a:1,", ",a:1",
+                                       "a:1,,b:2", "[]:1", "a:1 b:2", "a[:1" };
+    struct servers s;
+
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        IS(servers_parse(bad[i], &s), ERR_CONFIG);
+    }
+    IS(servers_parse("a:1 , [::1]:7400,b.c:65535", &s), 0);
+    IS(s.count, 3);
+    STR(s.at[1].host, "::1");
+    STR(s.at[1].port, "7400");
+}
+
+enum { THREADS = 8, GETS = 200 };
+
+static void *get_often(void *arg)
+{
+    tl_client *c = arg;
+    intptr_t wrong = 0;
+
+    for (int i = 0; i < GETS; i++) {
+        char path[32], *data = NULL;
+
+        snprintf(path, sizeof path, "/%d", i);
+        if (tl_get(c, path, &data, NULL, NULL) != TL_OK || strcmp(data, path) != 0) wrong++;
+        tl_free(data);
+    }
+    return (void *) wrong;
+}
+
+static void many_threads_share_one_client(void)
+{
+    tl_client *c = open_client(0);
+    pthread_t threads[THREADS];
+
+    for (int i = 0; i < THREADS; i++) pthread_create(&threads[i], NULL, get_often, c);
+    for (int i = 0; i < THREADS; i++) {
+        void *wrong;
+
+        pthread_join(threads[i], &wrong);
+        IS((intptr_t) wrong, 0);
+    }
+    tl_close(c);
+}
+
+int main(void)
+{
+    pthread_t thread;
+
+    close(listen_loopback(dead_address, sizeof dead_address));
+    listener = listen_loopback(address, sizeof address);
+    pthread_create(&thread, NULL, server_thread, NULL);
+    TEST(a_node_is_read_with_its_stat);
+    TEST(a_created_node_is_told_by_name);
+    TEST(a_page_of_children_is_read);
+    TEST(a_refusal_is_told_by_code_and_message);
+    TEST(a_refused_multi_tells_which_op);
+    TEST(a_write_of_a_session_survives_its_connection);
+    TEST(a_write_without_a_session_has_an_unknown_outcome);
+    TEST(a_lock_is_taken_and_given_back);
+    TEST(arguments_that_are_no_value_are_refused);
+    TEST(closing_closes_the_session_and_abandoning_does_not);
+    TEST(a_dead_server_is_passed_over);
+    TEST(what_cannot_be_reached_is_told_in_time);
+    TEST(a_malformed_list_of_servers_is_refused);
+    TEST(many_threads_share_one_client);
+    shutdown(listener, SHUT_RDWR);
+    pthread_join(thread, NULL);
+    return tap_done();
+}
