@@ -1,0 +1,303 @@
+#include "core/server/answers.h"
+
+#include "core/base/check.h"
+#include "core/base/errors.h"
+#include "core/machine/request.h"
+#include "core/server/requests.h"
+#include "core/tree/path.h"
+
+enum {
+    CHILDREN_DEFAULT = 1000,
+    CHILDREN_BYTES_AIM = 1 << 20, /* a page of long names ends early */
+};
+
+static void put_uint(struct buf *out, const char *name, uint64_t v)
+{
+    pack_cstr(out, name);
+    pack_uint(out, v);
+}
+
+static void put_int(struct buf *out, const char *name, int64_t v)
+{
+    pack_cstr(out, name);
+    pack_int(out, v);
+}
+
+static void put_stat(struct buf *out, const struct stat_view *s)
+{
+    pack_cstr(out, "stat");
+    pack_map(out, 11);
+    put_uint(out, "czxid", s->czxid);
+    put_uint(out, "mzxid", s->mzxid);
+    put_uint(out, "pzxid", s->pzxid);
+    put_int(out, "ctime", s->ctime);
+    put_int(out, "mtime", s->mtime);
+    put_int(out, "version", s->version);
+    put_int(out, "cversion", s->cversion);
+    put_int(out, "aversion", s->aversion);
+    put_uint(out, "ephemeralOwner", s->ephemeral_owner);
+    put_uint(out, "dataLength", s->data_length);
+    put_uint(out, "numChildren", s->num_children);
+}
+
+/* --- errors --- */
+
+static void put_details(struct buf *out, const struct job *j, const struct result *r)
+{
+    bool indexed = j->method == METHOD_MULTI && r->index >= 0;
+    bool value = r->value.ptr != NULL;
+
+    pack_map(out, 1u + indexed + value);
+    put_uint(out, "zxid", r->zxid);
+    if (indexed) {
+        put_int(out, "index", r->index < j->guards ? -1 : r->index - (int64_t)j->guards);
+    }
+    if (!value) return;
+    pack_cstr(out, "value");
+    buf_put_bytes_raw(out, r->value);
+}
+
+static void answer_refusal(struct buf *out, const struct job *j, const struct result *r)
+{
+    pack_array(out, 4);
+    pack_uint(out, 1);
+    pack_uint(out, j->msgid);
+    pack_map(out, 4);
+    put_int(out, "code", r->code);
+    pack_cstr(out, "name");
+    pack_cstr(out, error_name(r->code));
+    pack_cstr(out, "message");
+    pack_str(out, r->message.len > 0 ? r->message : bytes_str(error_text(r->code)));
+    pack_cstr(out, "details");
+    put_details(out, j, r);
+    pack_nil(out);
+}
+
+/* --- writes --- */
+
+/* The part of a single write: guards have none there. An empty one when it is missing, as
+ * for a DELETE. */
+static struct result_part part_of(const struct result *r)
+{
+    struct reader parts = reader_of(r->parts);
+    struct result_part part = { 0 };
+
+    if (r->parts_count > 0) CHECK(result_part_next(&parts, &part) == 0);
+    return part;
+}
+
+static const char *kind_name(unsigned kind)
+{
+    switch ((enum want_kind)kind) {
+    case WANT_CHECK:
+        return "check";
+    case WANT_CHECK_ABSENT:
+        return "absent";
+    case WANT_GUARD:
+        return "guard";
+    case WANT_CREATE:
+        return "create";
+    case WANT_SET:
+        return "set";
+    case WANT_DELETE:
+        return "delete";
+    }
+    return "unknown";
+}
+
+static void put_part(struct buf *out, const struct result_part *part)
+{
+    pack_map(out, 1u + (part->path.ptr != NULL) + part->has_stat);
+    pack_cstr(out, "kind");
+    pack_cstr(out, kind_name(part->kind));
+    if (part->path.ptr != NULL) {
+        pack_cstr(out, "path");
+        pack_str(out, part->path);
+    }
+    if (part->has_stat) put_stat(out, &part->stat);
+}
+
+/* The caller's ops only: its guards stand before them in the result. */
+static void answer_multi(struct buf *out, const struct job *j, const struct result *r)
+{
+    struct reader parts = reader_of(r->parts);
+    struct result_part part;
+
+    CHECK(r->parts_count >= j->guards);
+    pack_map(out, 2);
+    put_uint(out, "zxid", r->zxid);
+    pack_cstr(out, "results");
+    pack_array(out, r->parts_count - j->guards);
+    for (uint32_t i = 0; i < r->parts_count; i++) {
+        CHECK(result_part_next(&parts, &part) == 0);
+        if (i >= j->guards) put_part(out, &part);
+    }
+}
+
+static void answer_node(struct buf *out, const struct job *j, const struct result *r)
+{
+    const struct result_part part = part_of(r);
+    bool path = j->method == METHOD_CREATE, stat = j->method != METHOD_DELETE;
+
+    pack_map(out, 1u + path + stat);
+    if (path) {
+        pack_cstr(out, "path");
+        pack_str(out, part.path);
+    }
+    put_uint(out, "zxid", r->zxid);
+    if (stat) put_stat(out, &part.stat);
+}
+
+static void answer_open(struct buf *out, const struct job *j, const struct result *r)
+{
+    pack_map(out, 4);
+    put_uint(out, "id", part_of(r).id);
+    pack_cstr(out, "secret");
+    pack_bin(out, bytes_of(j->secret, sizeof j->secret));
+    put_uint(out, "timeout_ms", j->timeout_ms);
+    put_uint(out, "zxid", r->zxid);
+}
+
+static void answer_call(struct buf *out, const struct result *r)
+{
+    pack_map(out, 2);
+    pack_cstr(out, "value");
+    if (r->value.ptr != NULL) {
+        buf_put_bytes_raw(out, r->value);
+    } else {
+        pack_nil(out);
+    }
+    put_uint(out, "zxid", r->zxid);
+}
+
+void answer_result(struct buf *out, const struct job *j, const struct result *r)
+{
+    if (r->code != 0) {
+        answer_refusal(out, j, r);
+        return;
+    }
+    rpc_response_begin(out, j->msgid);
+    if (j->method == METHOD_CREATE || j->method == METHOD_SET ||
+        j->method == METHOD_DELETE) {
+        answer_node(out, j, r);
+    } else if (j->method == METHOD_MULTI) {
+        answer_multi(out, j, r);
+    } else if (j->method == METHOD_CALL) {
+        answer_call(out, r);
+    } else if (j->method == METHOD_SESSION_OPEN) {
+        answer_open(out, j, r);
+    } else {
+        pack_map(out, 1);
+        put_uint(out, "zxid", r->zxid);
+    }
+}
+
+/* --- reads --- */
+
+static int fail(struct buf *out, const struct job *j, int code)
+{
+    rpc_error(out, j->msgid, code, NULL);
+    return code;
+}
+
+static void answer_get(struct buf *out, const struct job *j, const struct node *n,
+                       uint64_t zxid)
+{
+    const struct stat_view stat = node_stat(n);
+    bool data = j->method == METHOD_GET;
+
+    rpc_response_begin(out, j->msgid);
+    pack_map(out, 2u + data);
+    if (data) {
+        pack_cstr(out, "data");
+        pack_bin(out, n->data);
+    }
+    put_stat(out, &stat);
+    put_uint(out, "zxid", zxid);
+}
+
+struct page {
+    struct buf *names; /* packed */
+    uint32_t count;
+    bool more;
+};
+
+static struct page children_page(struct kv_view *view, const struct read_args *args,
+                                 struct buf *names)
+{
+    struct page page = { .names = names };
+    uint64_t limit = args->limit == 0 ? CHILDREN_DEFAULT : args->limit;
+    struct buf name = { 0 }, next = { 0 };
+
+    if (limit > LIST_COUNT_MAX) limit = LIST_COUNT_MAX;
+    buf_clear(names);
+    buf_put_bytes_raw(&name, args->after);
+    while (node_child_next(view, args->path, buf_bytes(&name), KV_FORWARD, &next)) {
+        page.more = page.count == limit || names->len >= CHILDREN_BYTES_AIM;
+        if (page.more) break;
+        pack_str(names, buf_bytes(&next));
+        page.count++;
+        struct buf swap = name;
+        name = next;
+        next = swap;
+    }
+    buf_fini(&name);
+    buf_fini(&next);
+    return page;
+}
+
+static void answer_children(struct buf *out, const struct job *j, struct kv_view *view,
+                            const struct read_args *args, const struct node *n,
+                            uint64_t zxid, struct buf *scratch)
+{
+    const struct stat_view stat = node_stat(n);
+    const struct page page = children_page(view, args, scratch);
+
+    rpc_response_begin(out, j->msgid);
+    pack_map(out, 4);
+    pack_cstr(out, "children");
+    pack_array(out, page.count);
+    buf_put_bytes_raw(out, buf_bytes(page.names));
+    pack_cstr(out, "more");
+    pack_bool(out, page.more);
+    put_stat(out, &stat);
+    put_uint(out, "zxid", zxid);
+}
+
+static int answer_session(struct buf *out, const struct job *j, struct kv_view *view,
+                          uint64_t zxid)
+{
+    struct session s;
+    bool attach = j->method == METHOD_SESSION_ATTACH;
+
+    if (!session_read(view, j->renew, &s)) return fail(out, j, ERR_SESSION_EXPIRED);
+    if (attach && !bytes_equal_secret(bytes_of(s.secret, sizeof s.secret),
+                                      bytes_of(j->secret, sizeof j->secret))) {
+        return fail(out, j, ERR_BAD_SECRET);
+    }
+    rpc_response_begin(out, j->msgid);
+    pack_map(out, 2u + attach);
+    put_uint(out, "timeout_ms", s.timeout_ms);
+    if (attach) put_uint(out, "last", s.last);
+    put_uint(out, "zxid", zxid);
+    return 0;
+}
+
+int answer_read(struct buf *out, const struct job *j, struct kv_view *view, uint64_t zxid,
+                struct buf *scratch)
+{
+    struct node n;
+
+    if (j->renew != 0) return answer_session(out, j, view, zxid);
+    const struct read_args args = read_args_of(j);
+    int code = path_check(args.path);
+    if (code == 0 && args.after.len > PATH_BYTES_MAX) code = ERR_TOO_LARGE;
+    if (code == 0 && !node_read(view, args.path, &n)) code = ERR_NO_NODE;
+    if (code != 0) return fail(out, j, code);
+    if (j->method == METHOD_CHILDREN) {
+        answer_children(out, j, view, &args, &n, zxid, scratch);
+    } else {
+        answer_get(out, j, &n, zxid);
+    }
+    return 0;
+}

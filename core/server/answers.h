@@ -1,0 +1,22 @@
+/* answers.h -- from results and nodes to MessagePack-RPC responses. Pure.
+ *
+ * A stat is a map with ZooKeeper's names. An error's details are nil, or a map of: zxid (of
+ * the refusing transaction), index (of the op of a multi that failed; -1 when a guard did),
+ * value (what a recipe refused with). */
+#ifndef CORE_SERVER_ANSWERS_H
+#define CORE_SERVER_ANSWERS_H
+
+#include "core/kv/kv.h"
+#include "core/machine/result.h"
+#include "core/server/job.h"
+#include "core/session/session.h"
+
+/* A write's or a call's stored result. */
+void answer_result(struct buf *out, const struct job *j, const struct result *r);
+
+/* get, stat, children and the two renewals of sessions, on the applied state at `zxid`.
+ * Returns 0 or the code that was answered. `scratch` is work space. */
+int answer_read(struct buf *out, const struct job *j, struct kv_view *view, uint64_t zxid,
+                struct buf *scratch);
+
+#endif

@@ -1,0 +1,28 @@
+/* conn.h -- one client's connection: bytes in, bytes out, and its end. See service.h. */
+#ifndef CORE_SERVER_CONN_H
+#define CORE_SERVER_CONN_H
+
+#include "core/server/service.h"
+
+void conn_accept(struct service *s, uv_stream_t *listener);
+void conn_close(struct conn *c); /* ends its jobs; the conn frees itself */
+
+/* To be looked at in this turn: it may go on, or is to be closed. Safe anywhere. */
+void conn_wake(struct conn *c);
+void conn_doom(struct conn *c);
+/* The look: starts, reads on, or closes. */
+void conn_resume(struct conn *c);
+
+/* False: too much is asked, or too much is unread. */
+bool conn_has_room(const struct conn *c);
+/* To append a response to; dooms a connection that reads nothing. */
+struct buf *conn_out(struct conn *c);
+
+/* Closes it when it dawdles. */
+void conn_sweep(struct conn *c, uint64_t now_ms);
+
+bool conn_attached(const struct conn *c, uint64_t session);
+bool conn_attach(struct conn *c, uint64_t session); /* false: too many */
+void conn_detach(struct conn *c, uint64_t session);
+
+#endif

@@ -1,0 +1,283 @@
+#include "core/server/dispatch.h"
+
+#include "core/base/check.h"
+#include "core/server/answers.h"
+#include "core/server/greet.h"
+
+/* --- the end of a job --- */
+
+static void uncount(struct job *j)
+{
+    if (j->class == JOB_READ) j->conn->reads--;
+    if (j->class == JOB_WRITE) j->conn->writes--;
+}
+
+static void job_end(struct job *j)
+{
+    struct conn *c = j->conn;
+
+    c->jobs--;
+    job_free(&c->service->jobs, j);
+    if (!c->reading || !list_empty(&c->queued)) conn_wake(c);
+}
+
+/* For a job that is not counted as started. */
+static void job_refuse(struct job *j, int code, const char *why)
+{
+    rpc_error(conn_out(j->conn), j->msgid, code, why);
+    job_end(j);
+}
+
+/* --- starting --- */
+
+static bool job_may_start(const struct job *j)
+{
+    if (j->class == JOB_LOCAL) return true;
+    return j->class == JOB_READ ? j->conn->writes == 0 : j->conn->reads == 0;
+}
+
+/* Answers from the applied state, now. */
+static void read_now(struct job *j)
+{
+    struct conn *c = j->conn;
+    struct driver *d = c->service->driver;
+
+    int code =
+        answer_read(conn_out(c), j, driver_view(d), driver_zxid(d), &c->service->scratch);
+    if (code == 0 && j->method == METHOD_SESSION_ATTACH) (void)conn_attach(c, j->renew);
+}
+
+/* A wrong secret that shows already must not renew the session of somebody else. */
+static bool secret_is_wrong(struct job *j)
+{
+    struct session s;
+
+    if (j->method != METHOD_SESSION_ATTACH) return false;
+    if (!session_read(driver_view(j->conn->service->driver), j->renew, &s)) return false;
+    return !bytes_equal_secret(bytes_of(s.secret, sizeof s.secret),
+                               bytes_of(j->secret, sizeof j->secret));
+}
+
+static int start_read(struct job *j)
+{
+    struct conn *c = j->conn;
+
+    if (secret_is_wrong(j)) return ERR_BAD_SECRET;
+    if (j->method == METHOD_SESSION_ATTACH && c->sessions_count == CONN_SESSIONS_MAX) {
+        return ERR_TOO_LARGE;
+    }
+    int code = driver_read(c->service->driver, j->tag, j->renew);
+    if (code == 0) c->reads++;
+    return code;
+}
+
+static int start_write(struct job *j)
+{
+    struct conn *c = j->conn;
+
+    if (j->method == METHOD_SESSION_OPEN && c->sessions_count == CONN_SESSIONS_MAX) {
+        return ERR_TOO_LARGE;
+    }
+    int code = driver_submit(c->service->driver, j->tag, buf_bytes(&j->body));
+    if (code != 0) return code;
+    if (j->class == JOB_WRITE) c->writes++;
+    buf_clear(&j->body); /* the replica has its own copy */
+    return 0;
+}
+
+/* The job leaves the queue, if it stood there. */
+static void job_start(struct job *j)
+{
+    struct conn *c = j->conn;
+    int code = 0;
+
+    list_remove(&j->member);
+    if (j->class == JOB_LOCAL) {
+        read_now(j);
+        job_end(j);
+        return;
+    }
+    if (c->service->stopping) {
+        code = ERR_STOPPING;
+    } else if (j->session != 0 && !conn_attached(c, j->session)) {
+        code = ERR_NOT_ATTACHED;
+    } else {
+        code = j->class == JOB_READ ? start_read(j) : start_write(j);
+    }
+    if (code != 0) {
+        job_refuse(j, code, NULL);
+    } else {
+        list_push(&c->started, &j->member);
+    }
+}
+
+static void job_enqueue(struct job *j)
+{
+    struct conn *c = j->conn;
+
+    c->service->queued_bytes += j->body.len;
+    list_push(&c->queued, &j->member);
+}
+
+static struct job *job_dequeue(struct conn *c)
+{
+    struct job *j = LIST_FIRST(&c->queued, struct job, member);
+
+    c->service->queued_bytes -= j->body.len;
+    list_remove(&j->member);
+    return j;
+}
+
+void dispatch_resume(struct conn *c)
+{
+    while (!list_empty(&c->confirmed) && out_queued(&c->out) < CONN_OUT_AIM) {
+        struct job *j = LIST_FIRST(&c->confirmed, struct job, member);
+        read_now(j);
+        uncount(j);
+        job_end(j);
+    }
+    while (!list_empty(&c->queued) && out_queued(&c->out) < CONN_OUT_AIM) {
+        if (!job_may_start(LIST_FIRST(&c->queued, struct job, member))) return;
+        job_start(job_dequeue(c));
+    }
+}
+
+/* --- a message comes --- */
+
+/* Answered where they come in, without any order: they touch no state. */
+static bool answered_at_once(struct conn *c, const struct rpc_message *m)
+{
+    struct buf *out = conn_out(c);
+
+    if (m->method == METHOD_HELLO) {
+        greet_hello(c, m->msgid, &c->service->values, out);
+    } else if (!c->greeted) {
+        rpc_error(out, m->msgid, ERR_NO_HELLO, NULL);
+    } else if (m->method == METHOD_PING) {
+        rpc_response_begin(out, m->msgid);
+        pack_nil(out);
+    } else if (m->method == METHOD_STATUS) {
+        greet_status(c->service, m->msgid, out);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static bool is_greeting(const struct conn *c, const struct rpc_message *m)
+{
+    return c->greeted || m->method == METHOD_HELLO;
+}
+
+static void job_come(struct conn *c, const struct rpc_message *m)
+{
+    struct service *s = c->service;
+    struct job *j = s->queued_bytes < PENDING_BYTES_MAX ? job_new(&s->jobs, c) : NULL;
+
+    if (j == NULL) {
+        rpc_error(conn_out(c), m->msgid, ERR_BUSY, NULL);
+        return;
+    }
+    c->jobs++;
+    j->msgid = m->msgid;
+    j->method = m->method;
+    int code = request_read(&s->requests, &s->values, j);
+    if (code != 0) {
+        job_refuse(j, code, s->values.why);
+    } else if (list_empty(&c->queued) && job_may_start(j)) {
+        job_start(j);
+    } else {
+        job_enqueue(j);
+    }
+}
+
+static void request_come(struct conn *c, const struct rpc_message *m)
+{
+    struct service *s = c->service;
+
+    int code = is_greeting(c, m) ? rpc_check(m, &s->values) : 0;
+    if (code != 0) {
+        rpc_error(conn_out(c), m->msgid, code, s->values.why);
+    } else if (!answered_at_once(c, m)) {
+        job_come(c, m);
+    }
+}
+
+bool dispatch_message(struct conn *c, struct bytes bytes)
+{
+    struct rpc_message m;
+    msgpack_zone *zone = &c->service->zone;
+
+    bool sound =
+        rpc_decode(bytes, zone, &m) == 0 && m.type != 1; /* we ask clients nothing */
+    if (sound && m.type == 0) request_come(c, &m);
+    msgpack_zone_clear(zone); /* a notification is none of ours, and ignored */
+    return sound;
+}
+
+void dispatch_abandon(struct conn *c)
+{
+    struct jobs *jobs = &c->service->jobs;
+
+    while (!list_empty(&c->queued))
+        job_free(jobs, job_dequeue(c));
+    list_splice(&c->started, &c->confirmed);
+    while (!list_empty(&c->started)) {
+        job_free(jobs, LIST_FIRST(&c->started, struct job, member));
+    }
+}
+
+/* --- answers --- */
+
+/* What an answer means for the connection: sessions begin and end with it. */
+static void session_follow(struct conn *c, const struct job *j, const struct result *r)
+{
+    struct reader parts = reader_of(r->parts);
+    struct result_part part;
+
+    if (j->method == METHOD_SESSION_CLOSE &&
+        (r->code == 0 || r->code == ERR_SESSION_EXPIRED)) {
+        conn_detach(c, j->session);
+    }
+    if (j->method != METHOD_SESSION_OPEN || r->code != 0) return;
+    CHECK(result_part_next(&parts, &part) == 0);
+    /* Several opens may have been under way at once: one too many is attached elsewhere. */
+    (void)conn_attach(c, part.id);
+}
+
+void dispatch_answer(struct service *s, uint64_t tag, int code, struct bytes bytes)
+{
+    struct job *j = job_find(&s->jobs, tag);
+    struct result result;
+
+    if (j == NULL) return; /* its client has gone */
+    uncount(j);
+    if (code != 0) {
+        job_refuse(j, code, NULL);
+        return;
+    }
+    CHECK(result_decode(bytes, &result) == 0);
+    session_follow(j->conn, j, &result);
+    answer_result(conn_out(j->conn), j, &result);
+    job_end(j);
+}
+
+void dispatch_ready(struct service *s, uint64_t tag, int code)
+{
+    struct job *j = job_find(&s->jobs, tag);
+
+    if (j == NULL) return;
+    struct conn *c = j->conn;
+    if (code == 0 && out_queued(&c->out) >= CONN_OUT_AIM) {
+        list_remove(&j->member);
+        list_push(&c->confirmed, &j->member); /* out.c wakes us when there is room */
+        return;
+    }
+    uncount(j);
+    if (code != 0) {
+        job_refuse(j, code, NULL);
+    } else {
+        read_now(j);
+        job_end(j);
+    }
+}

@@ -1,0 +1,450 @@
+#include "core/server/driver.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/base/check.h"
+#include "core/base/errors.h"
+#include "core/base/log.h"
+#include "core/log/log.h"
+#include "core/state/state.h"
+#include "lua/host.h"
+
+enum {
+    FLUSH_EVERY_MS = 10000, /* bounds what a restart must apply again */
+    DIRTY_BYTES = 16 << 20, /* applied changes in memory before they are written behind */
+    ROUNDS_MAX = 4,         /* of starting requests in one turn */
+    SCRIPT_CPU_MAX_MS = 50, /* of one run: less than a heartbeat may be late */
+};
+
+/* A server alone needs no quorum but its own, so haste disturbs nobody. */
+enum { ALONE_HEARTBEAT_MS = 10, ALONE_ELECTION_MIN_MS = 30, ALONE_ELECTION_MAX_MS = 40 };
+
+struct driver {
+    struct driver_config config;
+    struct log *log;
+    struct state *state;
+    struct lua_host *host;
+    struct peers *peers;
+    struct replica *replica;
+    uv_timer_t tick;
+    uv_async_t wake; /* from the log's and the state's threads */
+    uv_prepare_t prepare;
+    uint64_t boot;
+    uint64_t durable, flushed, trimmed; /* what the replica or the log was told last */
+    uint64_t flush_due_ms;
+    bool appended;     /* records since the last log_submit() */
+    bool role_changed; /* since the last line about it */
+};
+
+static struct replica_time now(void)
+{
+    struct timespec wall;
+
+    clock_gettime(CLOCK_REALTIME, &wall);
+    return (struct replica_time){ .now_ms = uv_hrtime() / 1000000 + 1,
+                                  .wall_ms = (int64_t)wall.tv_sec * 1000 +
+                                             wall.tv_nsec / 1000000 };
+}
+
+static uint64_t random_seed(void)
+{
+    uint64_t seed;
+
+    CHECK(getrandom(&seed, sizeof seed, 0) == (ssize_t)sizeof seed);
+    return seed;
+}
+
+/* --- the replica's effects --- */
+
+static void io_send(void *ctx, nodes_set to, uint64_t after, struct bytes frame)
+{
+    struct driver *d = ctx;
+
+    peers_send(d->peers, to, after, frame);
+}
+
+static enum log_record_kind record_kind(enum paxos_write_kind kind)
+{
+    if (kind == PAXOS_WRITE_PROMISE) return LOG_PROMISE;
+    if (kind == PAXOS_WRITE_VOTE) return LOG_VOTE;
+    CHECK(kind == PAXOS_WRITE_CHOSEN);
+    return LOG_CHOSEN;
+}
+
+static void io_write(void *ctx, const struct paxos_write *w)
+{
+    struct driver *d = ctx;
+    const struct log_record record = { .kind = record_kind(w->kind),
+                                       .promised = w->promised,
+                                       .chosen = w->chosen,
+                                       .vote = w->vote };
+
+    CHECK(log_append(d->log, &record) == w->seq);
+    d->appended = true;
+}
+
+static int io_read_log(void *ctx, uint64_t slot, struct proposal *p)
+{
+    struct driver *d = ctx;
+
+    return log_read(d->log, slot, p);
+}
+
+static void io_answer(void *ctx, uint64_t tag, int code, struct bytes result)
+{
+    struct driver *d = ctx;
+
+    d->config.clients.answer(d->config.clients.ctx, tag, code, result);
+}
+
+static void io_ready(void *ctx, uint64_t tag, int code)
+{
+    struct driver *d = ctx;
+
+    d->config.clients.ready(d->config.clients.ctx, tag, code);
+}
+
+static void io_role(void *ctx)
+{
+    struct driver *d = ctx;
+
+    d->role_changed = true;
+}
+
+static void io_applied(void *ctx, uint64_t slot, const struct proposal *p, bool counted)
+{
+    (void)ctx;
+    (void)slot;
+    (void)p;
+    (void)counted;
+}
+
+/* At once and without any tidying: what this process believes must not reach the disk. */
+static void io_stop(void *ctx, uint64_t slot, const char *why)
+{
+    (void)ctx;
+    log_line(LOG_ERROR, "server", "msg=\"stopped\" slot=%llu why=\"%s\"",
+             (unsigned long long)slot, why);
+    _exit(EXIT_FAILURE);
+}
+
+/* --- what peers tell --- */
+
+static bool on_frame(void *ctx, uint32_t node, struct bytes frame)
+{
+    struct driver *d = ctx;
+
+    return replica_receive(d->replica, now(), node, frame);
+}
+
+static void on_down(void *ctx, uint32_t node)
+{
+    struct driver *d = ctx;
+
+    if (d->replica != NULL) replica_peer_down(d->replica, now(), node);
+}
+
+/* --- a turn --- */
+
+static void tell_durable(struct driver *d)
+{
+    uint64_t durable = log_durable(d->log);
+
+    if (durable == d->durable) return;
+    d->durable = durable;
+    peers_durable(d->peers, durable);
+    replica_durable(d->replica, now(), durable);
+}
+
+static void tell_flushed(struct driver *d)
+{
+    uint64_t flushed = state_flushed(d->state);
+
+    if (flushed == d->flushed) return;
+    d->flushed = flushed;
+    replica_flushed(d->replica, now(), flushed);
+}
+
+static void log_role(struct driver *d)
+{
+    const struct replica_status s = replica_status(d->replica);
+
+    d->role_changed = false;
+    if (s.role == PAXOS_LEADING) {
+        log_line(LOG_INFO, "paxos", "msg=\"leading\" round=%llu",
+                 (unsigned long long)s.ballot.round);
+    } else if (s.role == PAXOS_FOLLOWER && s.leader != 0) {
+        log_line(LOG_INFO, "paxos", "msg=\"following\" leader=%u round=%llu", s.leader,
+                 (unsigned long long)s.ballot.round);
+    } else {
+        log_line(LOG_DEBUG, "paxos", "msg=\"no leader\" role=%s", paxos_role_name(s.role));
+    }
+}
+
+/* Answers may allow further requests to start, which belong to this turn still. */
+static void rounds(struct driver *d)
+{
+    const struct driver_clients *c = &d->config.clients;
+
+    for (int i = 0; i < ROUNDS_MAX; i++) {
+        c->turn(c->ctx);
+        replica_turn(d->replica, now());
+        if (!c->again(c->ctx)) return;
+    }
+}
+
+static void on_prepare(uv_prepare_t *prepare)
+{
+    struct driver *d = prepare->data;
+    const struct driver_clients *c = &d->config.clients;
+
+    tell_durable(d);
+    tell_flushed(d);
+    rounds(d);
+    if (d->appended) log_submit(d->log);
+    d->appended = false;
+    peers_flush(d->peers);
+    c->flush(c->ctx);
+    state_turn(d->state, machine_slot(replica_machine(d->replica)));
+    if (d->role_changed) log_role(d);
+    /* What is left, or got room by the flush, is the next turn's: do not sleep before it.
+     */
+    if (c->again(c->ctx)) uv_async_send(&d->wake);
+}
+
+static void on_wake(uv_async_t *wake)
+{
+    (void)wake; /* the turn looks what there is */
+}
+
+static void wake_loop(void *ctx)
+{
+    struct driver *d = ctx;
+
+    uv_async_send(&d->wake);
+}
+
+static void flush_when_due(struct driver *d, uint64_t now_ms)
+{
+    uint64_t applied = machine_slot(replica_machine(d->replica));
+
+    if (now_ms < d->flush_due_ms) return;
+    d->flush_due_ms = now_ms + FLUSH_EVERY_MS;
+    if (applied > state_flushed(d->state)) state_flush(d->state, applied);
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+    struct driver *d = timer->data;
+    const struct replica_time time = now();
+    uint64_t trim = replica_trim(d->replica);
+
+    replica_tick(d->replica, time);
+    flush_when_due(d, time.now_ms);
+    if (trim > d->trimmed) log_trim(d->log, trim);
+    d->trimmed = trim;
+}
+
+/* --- start --- */
+
+static int open_log(struct driver *d, struct log_recovered *recovered, char *why,
+                    size_t why_size)
+{
+    const struct config *c = d->config.config;
+    const struct log_config config = { .dir = d->config.datadir->log,
+                                       .segment_bytes = c->log_segment_bytes,
+                                       .cluster = config_cluster_hash(c),
+                                       .node = c->id,
+                                       .on_durable = wake_loop,
+                                       .ctx = d };
+
+    int code = log_open(&config, &d->log, recovered, why, why_size);
+    if (code != 0) return code;
+    d->boot = recovered->boot;
+    if (recovered->torn_bytes > 0) {
+        log_line(LOG_WARN, "log",
+                 "msg=\"cut a torn end, never promised to anybody\" bytes=%llu",
+                 (unsigned long long)recovered->torn_bytes);
+    }
+    return 0;
+}
+
+static int open_state(struct driver *d, char *why, size_t why_size)
+{
+    const struct state_config config = { .dir = d->config.datadir->state,
+                                         .cache_bytes = d->config.config->cache_bytes,
+                                         .dirty_bytes = DIRTY_BYTES,
+                                         .seed = random_seed(),
+                                         .on_flushed = wake_loop,
+                                         .ctx = d };
+
+    return state_open(&config, &d->state, why, why_size);
+}
+
+static void open_peers(struct driver *d)
+{
+    const struct peers_config config = { .loop = d->config.loop,
+                                         .config = d->config.config,
+                                         .advertise = d->config.advertise,
+                                         .cluster = config_cluster_hash(d->config.config),
+                                         .boot = d->boot,
+                                         .seed = random_seed(),
+                                         .events = { d, on_frame, on_down } };
+
+    d->peers = peers_new(&config);
+}
+
+static struct paxos_config paxos_config_of(const struct config *c)
+{
+    struct paxos_config p = { .self = c->id,
+                              .heartbeat_ms = c->heartbeat_ms,
+                              .election_min_ms = c->election_min_ms,
+                              .election_max_ms = c->election_max_ms,
+                              .seed = random_seed() };
+
+    for (uint32_t id = 1; id <= NODES_MAX; id++) {
+        if (address_given(&c->members[id - 1])) p.voters |= node_bit(id);
+    }
+    if (c->members_count == 1) {
+        p.heartbeat_ms = ALONE_HEARTBEAT_MS;
+        p.election_min_ms = ALONE_ELECTION_MIN_MS;
+        p.election_max_ms = ALONE_ELECTION_MAX_MS;
+    }
+    return p;
+}
+
+static int open_replica(struct driver *d, const struct log_recovered *recovered, char *why,
+                        size_t why_size)
+{
+    const struct replica_config config = {
+        .paxos = paxos_config_of(d->config.config),
+        .io = { .ctx = d,
+                .send = io_send,
+                .write = io_write,
+                .read_log = io_read_log,
+                .answer = io_answer,
+                .ready = io_ready,
+                .role = io_role,
+                .applied = io_applied,
+                .stop = io_stop },
+        .scripts = host_scripts(d->host),
+        .applied = state_applied(d->state),
+        .boot = d->boot,
+        .seed = random_seed(),
+    };
+    const struct replica_restored restored = { .promised = recovered->promised,
+                                               .chosen = recovered->chosen,
+                                               .votes_count = recovered->votes_count,
+                                               .votes = recovered->votes };
+
+    d->replica = replica_new(&config, &restored, now(), why, why_size);
+    return d->replica != NULL ? 0 : ERR_DAMAGED;
+}
+
+static void start_handles(struct driver *d)
+{
+    uv_loop_t *loop = d->config.loop;
+
+    CHECK(uv_timer_init(loop, &d->tick) == 0);
+    CHECK(uv_prepare_init(loop, &d->prepare) == 0);
+    d->tick.data = d->prepare.data = d;
+    uv_timer_start(&d->tick, on_tick, TICK_MS, TICK_MS);
+    uv_prepare_start(&d->prepare, on_prepare);
+}
+
+static void votes_release(struct log_recovered *recovered)
+{
+    for (uint32_t i = 0; i < recovered->votes_count; i++) {
+        blob_unref(recovered->votes[i].proposal.batch);
+    }
+}
+
+int driver_open(const struct driver_config *config, struct driver **driver, char *why,
+                size_t why_size)
+{
+    struct driver *d = mem_zalloc(sizeof *d);
+    struct log_recovered *recovered = mem_zalloc(sizeof *recovered);
+
+    *driver = d;
+    d->config = *config;
+    CHECK(uv_async_init(config->loop, &d->wake, on_wake) == 0);
+    d->host = host_new(
+        (struct sandbox_budget){ SCRIPT_MEMORY_MAX, SCRIPT_FUEL_MAX, SCRIPT_CPU_MAX_MS });
+    int code = open_log(d, recovered, why, why_size);
+    if (code == 0) code = open_state(d, why, why_size);
+    if (code == 0) {
+        open_peers(d);
+        code = open_replica(d, recovered, why, why_size);
+    }
+    votes_release(recovered);
+    free(recovered);
+    if (code != 0) return code;
+    start_handles(d);
+    return peers_start(d->peers, why, why_size);
+}
+
+/* --- end --- */
+
+void driver_close(struct driver *d)
+{
+    bool started = d->replica != NULL;
+
+    if (d->peers != NULL) peers_stop(d->peers);
+    if (started) replica_free(d->replica);
+    d->replica = NULL;
+    if (d->state != NULL) state_close(d->state);
+    if (d->log != NULL) log_close(d->log);
+    host_free(d->host);
+    uv_close((uv_handle_t *)&d->wake, NULL); /* now that nobody wakes us any more */
+    if (!started) return;
+    uv_close((uv_handle_t *)&d->tick, NULL);
+    uv_close((uv_handle_t *)&d->prepare, NULL);
+}
+
+void driver_free(struct driver *d)
+{
+    if (d->peers != NULL) peers_free(d->peers);
+    free(d);
+}
+
+/* --- what clients ask --- */
+
+int driver_submit(struct driver *d, uint64_t tag, struct bytes request)
+{
+    if (log_full(d->log)) return ERR_DISK_FULL;
+    return replica_submit(d->replica, now(), tag, request);
+}
+
+int driver_read(struct driver *d, uint64_t tag, uint64_t session)
+{
+    return replica_read(d->replica, now(), tag, session);
+}
+
+struct kv_view *driver_view(struct driver *d)
+{
+    return &state_applied(d->state)->view;
+}
+
+struct replica_status driver_status(const struct driver *d)
+{
+    return replica_status(d->replica);
+}
+
+uint64_t driver_zxid(const struct driver *d)
+{
+    return replica_machine(d->replica)->zxid;
+}
+
+uint64_t driver_boot(const struct driver *d)
+{
+    return d->boot;
+}
+
+struct peers *driver_peers(struct driver *d)
+{
+    return d->peers;
+}

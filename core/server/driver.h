@@ -1,0 +1,61 @@
+/* driver.h -- gives the pure replica what it needs of the world: the log, the state at
+ * rest, the clock, the peers, and one turn of the loop after another.
+ *
+ * A TURN (uv_prepare, so it sees what timers, sockets and wake-ups of this turn brought,
+ * and runs right before the loop may sleep): what became durable or flushed is told ->
+ * clients' requests start -> replica_turn()
+ *     -> log_submit() -> peers' and clients' output leaves, one write a connection
+ *     -> state_turn()
+ * The log's thread and the state's wake the loop when they are done; the turn then looks.
+ *
+ * A replica that must not go on, or a state that cannot be read, ends the process. */
+#ifndef CORE_SERVER_DRIVER_H
+#define CORE_SERVER_DRIVER_H
+
+#include "core/replica/replica.h"
+#include "core/server/config.h"
+#include "core/server/datadir.h"
+#include "core/server/peers.h"
+
+struct driver;
+
+struct driver_clients { /* who asks; answers come within driver calls and turns */
+    void *ctx;
+    void (*answer)(void *ctx, uint64_t tag, int code, struct bytes result);
+    void (*ready)(void *ctx, uint64_t tag, int code);
+    /* Starts what may start now. */
+    void (*turn)(void *ctx);
+    /* True when something became startable since: another round is due. */
+    bool (*again)(void *ctx);
+    void (*flush)(void *ctx);
+};
+
+struct driver_config {
+    uv_loop_t *loop;
+    const struct config *config;   /* borrowed */
+    const struct datadir *datadir; /* borrowed */
+    const struct address *advertise;
+    struct driver_clients clients;
+};
+
+/* Opens log and state, and begins to take part. 0, or a code and one line in `why`; then
+ * driver_close() all the same, if *driver is not NULL. */
+int driver_open(const struct driver_config *config, struct driver **driver, char *why,
+                size_t why_size);
+/* Two steps, as the loop must run out between them: nothing is asked any more, everything
+ * is flushed and synced; then the memory goes. */
+void driver_close(struct driver *d);
+void driver_free(struct driver *d);
+
+/* As replica.h; ERR_DISK_FULL too. */
+int driver_submit(struct driver *d, uint64_t tag, struct bytes request);
+int driver_read(struct driver *d, uint64_t tag, uint64_t session);
+
+/* The applied state; what it returns stays until the turn ends. */
+struct kv_view *driver_view(struct driver *d);
+struct replica_status driver_status(const struct driver *d);
+uint64_t driver_zxid(const struct driver *d); /* the newest applied */
+uint64_t driver_boot(const struct driver *d);
+struct peers *driver_peers(struct driver *d);
+
+#endif

@@ -1,0 +1,122 @@
+#include "core/server/greet.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "core/server/version.h"
+
+enum { PROTO = 0, CLUSTER = 1 }; /* positions of hello's values */
+
+static void put_str(struct buf *out, const char *name, const char *value)
+{
+    pack_cstr(out, name);
+    pack_cstr(out, value);
+}
+
+static void put_uint(struct buf *out, const char *name, uint64_t value)
+{
+    pack_cstr(out, name);
+    pack_uint(out, value);
+}
+
+static bool is_member(const struct config *config, uint32_t id)
+{
+    return address_given(&config->members[id - 1]);
+}
+
+/* --- hello --- */
+
+static void put_client_addresses(struct service *s, struct buf *out)
+{
+    pack_cstr(out, "members");
+    pack_map(out, s->config->members_count);
+    for (uint32_t id = 1; id <= NODES_MAX; id++) {
+        if (!is_member(s->config, id)) continue;
+        pack_uint(out, id);
+        pack_cstr(out, peers_client_address(driver_peers(s->driver), id));
+    }
+}
+
+void greet_hello(struct conn *c, uint32_t msgid, const struct rpc_values *values,
+                 struct buf *out)
+{
+    struct service *s = c->service;
+    const struct rpc_value *cluster = &values->at[CLUSTER];
+
+    if (values->at[PROTO].number != RPC_PROTO) {
+        rpc_error(out, msgid, ERR_BAD_PROTOCOL, "this server speaks protocol 1");
+        return;
+    }
+    if (cluster->given && !bytes_equal(cluster->bytes, bytes_str(s->config->cluster))) {
+        rpc_error(out, msgid, ERR_WRONG_CLUSTER, NULL);
+        return;
+    }
+    c->greeted = true;
+    rpc_response_begin(out, msgid);
+    pack_map(out, 6);
+    put_uint(out, "proto", RPC_PROTO);
+    put_str(out, "version", TIDELOCK_VERSION);
+    put_str(out, "cluster", s->config->cluster);
+    put_uint(out, "node", s->config->id);
+    put_uint(out, "leader", driver_status(s->driver).leader);
+    put_client_addresses(s, out);
+}
+
+/* --- status --- */
+
+static const char *role_name(const struct replica_status *r)
+{
+    return r->role == PAXOS_LEADING    ? "leader"
+           : r->role == PAXOS_FOLLOWER ? "follower"
+                                       : "candidate";
+}
+
+static void put_members(struct service *s, struct buf *out)
+{
+    char peer[ADDRESS_TEXT_MAX];
+
+    pack_cstr(out, "members");
+    pack_map(out, s->config->members_count);
+    for (uint32_t id = 1; id <= NODES_MAX; id++) {
+        if (!is_member(s->config, id)) continue;
+        address_format(&s->config->members[id - 1], peer);
+        pack_uint(out, id);
+        pack_map(out, 2);
+        put_str(out, "peer", peer);
+        put_str(out, "client", peers_client_address(driver_peers(s->driver), id));
+    }
+}
+
+static void put_loads(struct service *s, const struct replica_status *r, struct buf *out)
+{
+    put_uint(out, "connections", s->conns_count);
+    put_uint(out, "requests", s->jobs.count);
+    put_uint(out, "sessions", r->sessions_leased);
+    put_uint(out, "waiting_calls", r->waiting_calls);
+}
+
+void greet_status(struct service *s, uint32_t msgid, struct buf *out)
+{
+    const struct replica_status r = driver_status(s->driver);
+    char digest[17];
+
+    snprintf(digest, sizeof digest, "%016llx", (unsigned long long)r.digest);
+    rpc_response_begin(out, msgid);
+    pack_map(out, 18);
+    put_uint(out, "node", s->config->id);
+    put_str(out, "cluster", s->config->cluster);
+    put_str(out, "role", role_name(&r));
+    put_uint(out, "leader", r.leader);
+    pack_cstr(out, "serving");
+    pack_bool(out, r.serving);
+    put_uint(out, "round", r.ballot.round);
+    put_uint(out, "chosen", r.chosen);
+    put_uint(out, "applied", r.applied);
+    put_uint(out, "zxid", r.zxid);
+    put_str(out, "digest", digest);
+    put_uint(out, "boot", driver_boot(s->driver));
+    put_str(out, "version", TIDELOCK_VERSION);
+    put_uint(out, "pid", (uint64_t)getpid());
+    put_loads(s, &r, out);
+    put_members(s, out);
+}

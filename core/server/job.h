@@ -1,0 +1,56 @@
+/* job.h -- one request of a client, from its arrival to its answer, and the table of all.
+ *
+ * A job's tag is what the replica knows it by: its place in the table and how often that
+ * place was used, so that a late answer for a job that is gone finds nobody.
+ *
+ * Invariants: J1 a job is in exactly one list of its connection: queued (may not start
+ * yet), started (the replica has it), or confirmed (a read that waits for room in the
+ * output). J2 never more than PENDING_COUNT_MAX jobs, nor PENDING_BYTES_MAX bytes queued in
+ * them. */
+#ifndef CORE_SERVER_JOB_H
+#define CORE_SERVER_JOB_H
+
+#include "core/base/limits.h"
+#include "core/base/list.h"
+#include "core/rpc/rpc.h"
+
+enum job_class {
+    JOB_LOCAL = 1, /* a read at consistency "any": this server's state, at once */
+    JOB_READ,      /* strong: the replica confirms it */
+    JOB_WRITE,
+    JOB_CALL, /* a write that may wait for others, so nothing waits for it */
+};
+
+struct conn;
+
+struct job {
+    uint64_t tag;
+    struct conn *conn;
+    struct list member;
+    enum job_class class;
+    enum method method;
+    uint32_t msgid;
+    uint64_t session;    /* must be attached on the connection; 0 = none */
+    uint64_t renew;      /* READ: the session that it renews; 0 = none */
+    uint32_t guards;     /* how many wants before the request's own are its guards */
+    uint64_t timeout_ms; /* SESSION_OPEN */
+    uint8_t secret[SESSION_SECRET_BYTES]; /* SESSION_OPEN, SESSION_ATTACH */
+    struct buf body; /* WRITE, CALL: request.h; reads: path, after, limit */
+};
+
+struct jobs {
+    struct job **chunks;
+    uint32_t places; /* in all chunks */
+    uint32_t count;
+    struct list spare;
+};
+
+void jobs_init(struct jobs *t);
+void jobs_fini(struct jobs *t); /* every job was ended */
+
+/* NULL: the table is full. The body is empty, the member unlinked. */
+struct job *job_new(struct jobs *t, struct conn *conn);
+void job_free(struct jobs *t, struct job *j);
+struct job *job_find(struct jobs *t, uint64_t tag); /* NULL: gone */
+
+#endif

@@ -1,0 +1,38 @@
+/* peer_context.h -- what the connections between servers share: who we are, where received
+ * bytes go, and whom to tell. Filled by peers.c. */
+#ifndef CORE_SERVER_PEER_CONTEXT_H
+#define CORE_SERVER_PEER_CONTEXT_H
+
+#include "core/base/list.h"
+#include "core/base/rng.h"
+#include "core/server/address.h"
+#include "core/server/wire.h"
+
+enum { PEER_READ_BYTES = 256 << 10 };
+
+struct peer_context {
+    uv_loop_t *loop;
+    uint32_t self;
+    uint64_t cluster, boot;
+    char client[ADDRESS_TEXT_MAX];
+    struct rng rng;
+    struct list dirties;  /* outs with something to flush */
+    uint8_t *read_buffer; /* PEER_READ_BYTES, shared by all */
+    uint64_t complained_ms;
+
+    void *peers;
+    void (*known)(void *peers, uint32_t node, struct bytes client); /* where it serves */
+    bool (*frame)(void *peers, uint32_t node, struct bytes body);   /* false: not a frame */
+    void (*down)(void *peers, uint32_t node);
+};
+
+/* libuv's allocation callback for handles whose data is at `context`. */
+void peer_read_buffer(struct peer_context *c, uv_buf_t *buf);
+/* Small delays matter between servers, and a vanished one must be noticed in about a
+ * second. */
+void peer_tcp_tune(uv_tcp_t *tcp);
+void peer_hello_put(const struct peer_context *c, uint32_t to, struct buf *out);
+/* One line of the log, at most one in 10 s: a wrong peer comes back again and again. */
+void peer_complain(struct peer_context *c, const char *who, int code);
+
+#endif

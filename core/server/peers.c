@@ -1,0 +1,232 @@
+#include "core/server/peers.h"
+
+#include <stdlib.h>
+
+#include "core/base/check.h"
+#include "core/server/inlet.h"
+#include "core/server/link.h"
+#include "core/server/listener.h"
+
+enum {
+    HELD_BYTES_MAX = 64 << 20, /* waiting for our own disk; more is lost, which is legal */
+    GREETING_LIMIT_MS = 2000,
+    SWEEP_MS = 1000,
+    INLETS_MAX = 4 * NODES_MAX,
+};
+
+struct held { /* a frame that waits for the log */
+    struct list member;
+    uint64_t after;
+    nodes_set to;
+    size_t len;
+    uint8_t body[];
+};
+
+struct peers {
+    struct peers_config config;
+    struct peer_context context;
+    struct address listen;
+    uv_tcp_t listener;
+    uv_timer_t sweep; /* closes strangers that say nothing */
+    bool started;
+    nodes_set others;
+    struct link links[NODES_MAX]; /* by id - 1; only `others` are in use */
+    struct list inlets;
+    struct list held; /* by `after`, the lowest first */
+    size_t held_bytes;
+    uint64_t durable;
+    char clients[NODES_MAX][ADDRESS_TEXT_MAX];
+};
+
+/* --- frames out --- */
+
+static void deliver(struct peers *p, nodes_set to, struct bytes frame)
+{
+    for (uint32_t id = 1; to != 0; id++, to >>= 1) {
+        if ((to & 1) != 0 && (p->others & node_bit(id)) != 0)
+            link_send(&p->links[id - 1], frame);
+    }
+}
+
+static void hold(struct peers *p, nodes_set to, uint64_t after, struct bytes frame)
+{
+    if (p->held_bytes + frame.len > HELD_BYTES_MAX) return;
+    struct held *h = mem_alloc(sizeof *h + frame.len);
+    h->after = after;
+    h->to = to;
+    h->len = frame.len;
+    memcpy(h->body, frame.ptr, frame.len);
+    p->held_bytes += frame.len;
+    struct list *before = p->held.prev; /* nearly always the last one */
+    while (before != &p->held && CONTAINER_OF(before, struct held, member)->after > after) {
+        before = before->prev;
+    }
+    list_init(&h->member);
+    list_push(before->next, &h->member);
+}
+
+void peers_send(struct peers *p, nodes_set to, uint64_t after, struct bytes frame)
+{
+    CHECK(frame.len > 0 && frame.len <= FRAME_BYTES_MAX);
+    if (after <= p->durable) {
+        deliver(p, to, frame);
+    } else {
+        hold(p, to, after, frame);
+    }
+}
+
+static void release(struct peers *p, struct held *h, bool send)
+{
+    if (send) deliver(p, h->to, bytes_of(h->body, h->len));
+    p->held_bytes -= h->len;
+    list_remove(&h->member);
+    free(h);
+}
+
+void peers_durable(struct peers *p, uint64_t seq)
+{
+    CHECK(seq >= p->durable);
+    p->durable = seq;
+    while (!list_empty(&p->held)) {
+        struct held *h = LIST_FIRST(&p->held, struct held, member);
+        if (h->after > seq) return;
+        release(p, h, true);
+    }
+}
+
+/* A failed write is followed by the end of the stream, which closes the connection. */
+static void on_flushed(struct out *o, int code)
+{
+    if (code != 0) out_drop(o);
+}
+
+void peers_flush(struct peers *p)
+{
+    out_flush_all(&p->context.dirties, on_flushed);
+}
+
+/* --- what links and inlets tell --- */
+
+static void on_known(void *ctx, uint32_t node, struct bytes client)
+{
+    struct peers *p = ctx;
+    char *at = p->clients[node - 1];
+    size_t len = client.len < ADDRESS_TEXT_MAX ? client.len : 0;
+
+    if (len > 0) memcpy(at, client.ptr, len);
+    at[len] = '\0';
+}
+
+static bool on_frame(void *ctx, uint32_t node, struct bytes body)
+{
+    struct peers *p = ctx;
+
+    if ((p->others & node_bit(node)) == 0) return false; /* no member of this cluster */
+    return p->config.events.frame(p->config.events.ctx, node, body);
+}
+
+static void on_down(void *ctx, uint32_t node)
+{
+    struct peers *p = ctx;
+
+    if (p->started) p->config.events.down(p->config.events.ctx, node);
+}
+
+static void on_connection(uv_stream_t *listener, int status)
+{
+    struct peers *p = listener->data;
+
+    if (status == 0) inlet_accept(listener, &p->context, &p->inlets);
+}
+
+static void on_sweep(uv_timer_t *timer)
+{
+    struct peers *p = timer->data;
+    uint64_t now_ms = uv_now(p->config.loop);
+    unsigned count = 0;
+
+    LIST_EACH_SAFE(at, after, &p->inlets)
+    {
+        struct inlet *i = CONTAINER_OF(at, struct inlet, member);
+        bool silent = i->node == 0 && now_ms - i->opened_ms > GREETING_LIMIT_MS;
+        if (silent || ++count > INLETS_MAX) inlet_close(i);
+    }
+}
+
+/* --- start and end --- */
+
+struct peers *peers_new(const struct peers_config *config)
+{
+    struct peers *p = mem_zalloc(sizeof *p);
+    const struct config *c = config->config;
+
+    p->config = *config;
+    p->context = (struct peer_context){ .loop = config->loop,
+                                        .self = c->id,
+                                        .cluster = config->cluster,
+                                        .boot = config->boot,
+                                        .read_buffer = mem_alloc(PEER_READ_BYTES),
+                                        .peers = p,
+                                        .known = on_known,
+                                        .frame = on_frame,
+                                        .down = on_down };
+    address_format(config->advertise, p->context.client);
+    strcpy(p->clients[c->id - 1], p->context.client);
+    rng_init(&p->context.rng, config->seed);
+    list_init(&p->context.dirties);
+    list_init(&p->inlets);
+    list_init(&p->held);
+    for (uint32_t id = 1; id <= NODES_MAX; id++) {
+        if (id != c->id && address_given(&c->members[id - 1])) p->others |= node_bit(id);
+    }
+    return p;
+}
+
+int peers_start(struct peers *p, char *why, size_t why_size)
+{
+    const struct config *c = p->config.config;
+
+    if (p->others == 0) return 0; /* nobody to talk to: no port to open */
+    p->started = true;
+    p->listen = *config_peer_listen(c);
+    CHECK(uv_timer_init(p->config.loop, &p->sweep) == 0);
+    p->sweep.data = p->listener.data = p;
+    uv_timer_start(&p->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
+    for (uint32_t id = 1; id <= NODES_MAX; id++) {
+        if ((p->others & node_bit(id)) == 0) continue;
+        link_start(&p->links[id - 1], &p->context, id, &c->members[id - 1]);
+    }
+    int code = listener_open(p->config.loop, &p->listener, &p->listen, on_connection, why,
+                             why_size);
+    p->listener.data = p;
+    return code;
+}
+
+void peers_stop(struct peers *p)
+{
+    if (!p->started) return;
+    p->started = false;
+    uv_close((uv_handle_t *)&p->listener, NULL);
+    uv_close((uv_handle_t *)&p->sweep, NULL);
+    for (uint32_t id = 1; id <= NODES_MAX; id++) {
+        if ((p->others & node_bit(id)) != 0) link_stop(&p->links[id - 1]);
+    }
+    LIST_EACH_SAFE(at, after, &p->inlets)
+    {
+        inlet_close(CONTAINER_OF(at, struct inlet, member));
+    }
+}
+
+void peers_free(struct peers *p)
+{
+    while (!list_empty(&p->held)) {
+        release(p, LIST_FIRST(&p->held, struct held, member), false);
+    }
+    free(p->context.read_buffer);
+    free(p);
+}
+
+const char *peers_client_address(const struct peers *p, uint32_t node)
+{
+    return p->clients[node - 1];
+}

@@ -1,0 +1,46 @@
+/* peers.h -- this server's connections to the others: frames out, frames in.
+ *
+ * Delivers or loses, never changes: see wire.h. What must wait for the log waits here, and
+ * leaves in the order of what it waits for. Nothing is queued for a peer that is not
+ * connected, and what is queued for one that does not read is bounded. */
+#ifndef CORE_SERVER_PEERS_H
+#define CORE_SERVER_PEERS_H
+
+#include "core/base/limits.h"
+#include "core/paxos/types.h"
+#include "core/server/config.h"
+
+struct peers;
+
+struct peers_events {
+    void *ctx;
+    /* A whole frame of `node`, borrowed. False: it is none, close. */
+    bool (*frame)(void *ctx, uint32_t node, struct bytes frame);
+    /* A connection from or to that node has ended. May come twice for one failure. */
+    void (*down)(void *ctx, uint32_t node);
+};
+
+struct peers_config {
+    uv_loop_t *loop;
+    const struct config *config; /* borrowed */
+    const struct address *advertise;
+    uint64_t cluster, boot, seed;
+    struct peers_events events;
+};
+
+struct peers *peers_new(const struct peers_config *config);
+/* Listens and dials. 0 or an error with `why`; then peers_stop() all the same. */
+int peers_start(struct peers *p, char *why, size_t why_size);
+/* Closes all; peers_free() when the loop has run out. */
+void peers_stop(struct peers *p);
+void peers_free(struct peers *p);
+
+/* `frame` is borrowed. It leaves with the turn's flush once `after` is durable. */
+void peers_send(struct peers *p, nodes_set to, uint64_t after, struct bytes frame);
+void peers_durable(struct peers *p, uint64_t seq);
+void peers_flush(struct peers *p); /* once per turn */
+
+/* Where that server serves clients, as text; "" when it is not known. Borrowed. */
+const char *peers_client_address(const struct peers *p, uint32_t node);
+
+#endif

@@ -1,0 +1,156 @@
+#include "core/server/service.h"
+
+#include <stdlib.h>
+
+#include "core/base/check.h"
+#include "core/base/log.h"
+#include "core/server/conn.h"
+#include "core/server/dispatch.h"
+#include "core/server/listener.h"
+
+enum { SWEEP_MS = 1000, ZONE_BYTES = 16 << 10 };
+
+/* --- what the driver tells --- */
+
+static void on_answer(void *ctx, uint64_t tag, int code, struct bytes result)
+{
+    dispatch_answer(ctx, tag, code, result);
+}
+
+static void on_ready(void *ctx, uint64_t tag, int code)
+{
+    dispatch_ready(ctx, tag, code);
+}
+
+static void on_turn(void *ctx)
+{
+    struct service *s = ctx;
+    struct list due;
+
+    list_init(&due); /* what is woken meanwhile is looked at in the next round */
+    list_splice(&due, &s->wakes);
+    while (!list_empty(&due)) {
+        struct conn *c = LIST_FIRST(&due, struct conn, wake);
+        list_remove(&c->wake);
+        if (!c->closing) conn_resume(c);
+    }
+}
+
+static bool on_again(void *ctx)
+{
+    struct service *s = ctx;
+
+    return !list_empty(&s->wakes);
+}
+
+/* Written output makes room for what waited for it. */
+static void on_flushed(struct out *o, int code)
+{
+    struct conn *c = CONTAINER_OF(o, struct conn, out);
+
+    if (code != 0) {
+        conn_close(c);
+    } else if (conn_has_room(c) &&
+               (!c->reading || !list_empty(&c->confirmed) || !list_empty(&c->queued))) {
+        conn_wake(c);
+    }
+}
+
+static void on_flush(void *ctx)
+{
+    struct service *s = ctx;
+
+    out_flush_all(&s->dirties, on_flushed);
+}
+
+struct driver_clients service_clients(struct service *s)
+{
+    return (struct driver_clients){ s, on_answer, on_ready, on_turn, on_again, on_flush };
+}
+
+/* --- the listener --- */
+
+static void on_connection(uv_stream_t *listener, int status)
+{
+    struct service *s = listener->data;
+
+    if (status == 0) conn_accept(s, listener);
+}
+
+static void on_sweep(uv_timer_t *timer)
+{
+    struct service *s = timer->data;
+    uint64_t now_ms = uv_now(s->loop);
+
+    LIST_EACH_SAFE(at, after, &s->conns)
+    {
+        conn_sweep(CONTAINER_OF(at, struct conn, member), now_ms);
+    }
+}
+
+int service_listen(struct service *s, struct address *address, char *why, size_t why_size)
+{
+    s->listening = true;
+    int code = listener_open(s->loop, &s->listener, address, on_connection, why, why_size);
+    s->listener.data = s;
+    return code;
+}
+
+/* --- start and end --- */
+
+void service_init(struct service *s, uv_loop_t *loop, const struct config *config)
+{
+    *s = (struct service){ .loop = loop, .config = config };
+    list_init(&s->conns);
+    list_init(&s->wakes);
+    list_init(&s->dirties);
+    jobs_init(&s->jobs);
+    requests_init(&s->requests);
+    s->read_buffer = mem_alloc(SERVICE_READ_BYTES);
+    CHECK(msgpack_zone_init(&s->zone, ZONE_BYTES));
+    CHECK(uv_timer_init(loop, &s->sweep) == 0);
+    s->sweep.data = s;
+    uv_timer_start(&s->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
+}
+
+void service_start(struct service *s, struct driver *driver)
+{
+    s->driver = driver;
+}
+
+void service_stop(struct service *s)
+{
+    s->stopping = true;
+    if (s->listening) uv_close((uv_handle_t *)&s->listener, NULL);
+    s->listening = false;
+}
+
+bool service_idle(const struct service *s)
+{
+    LIST_EACH(at, &s->conns)
+    {
+        const struct conn *c = CONTAINER_OF(at, struct conn, member);
+        if (c->reads + c->writes > 0 || out_queued(&c->out) > 0) return false;
+    }
+    return true;
+}
+
+void service_close(struct service *s)
+{
+    service_stop(s);
+    uv_close((uv_handle_t *)&s->sweep, NULL);
+    LIST_EACH_SAFE(at, after, &s->conns)
+    {
+        conn_close(CONTAINER_OF(at, struct conn, member));
+    }
+}
+
+void service_fini(struct service *s)
+{
+    CHECK(s->conns_count == 0);
+    jobs_fini(&s->jobs);
+    requests_fini(&s->requests);
+    msgpack_zone_destroy(&s->zone);
+    buf_fini(&s->scratch);
+    free(s->read_buffer);
+}

@@ -1,0 +1,85 @@
+/* service.h -- the clients' side of a server: listener, connections, and what they share.
+ *
+ * How a request passes: conn.c reads bytes and cuts them into messages; dispatch.c makes a
+ * job of each (requests.c) and starts it when its turn has come; the replica answers by tag
+ * and dispatch.c packs the response (answers.c); the turn's flush writes it (out.c).
+ *
+ * ORDER WITHIN A CONNECTION  Requests take effect in the order in which they came: a strong
+ * read starts when the writes before it are answered, a write or a call when the reads
+ * before it are. Nothing waits for a call, since a call may wait long. What may not start
+ * stands in the connection's queue, and all behind it.
+ *
+ * BOUNDS  A connection with many jobs, or with much output that it does not read, is not
+ * read from; one that leaves very much unread, or a message half sent, is closed. */
+#ifndef CORE_SERVER_SERVICE_H
+#define CORE_SERVER_SERVICE_H
+
+#include "core/server/driver.h"
+#include "core/server/job.h"
+#include "core/server/out.h"
+#include "core/server/requests.h"
+
+enum {
+    SERVICE_READ_BYTES = 256 << 10,
+    CONNS_MAX = 10000,
+    CONN_JOBS_MAX = LIMIT(4096, 64),     /* asked and not answered: then stop reading */
+    CONN_OUT_AIM = LIMIT(1 << 20, 4096), /* unread output: then stop reading */
+    CONN_OUT_MAX = 64 << 20,             /* unread output: then close */
+    CONN_SESSIONS_MAX = LIMIT(1024, 8),
+    CONN_HELLO_MS = 10000,  /* from connecting to the hello */
+    CONN_SILENT_MS = 30000, /* within a message */
+    CONN_PARTING_MS = 3000, /* for the client to notice that we have said our last */
+};
+
+struct conn {
+    struct service *service;
+    struct list member; /* of service->conns */
+    struct list wake;   /* of service->wakes: something may go on */
+    uv_tcp_t tcp;
+    struct out out;
+    struct buf in;
+    struct rpc_scan scan;
+    bool greeted, reading, doomed, closing;
+    uint64_t opened_ms, heard_ms;
+    uint64_t parting_ms; /* since when it is only drained; 0 = not parting */
+    uv_shutdown_t parting;
+    struct list queued, started, confirmed; /* of jobs: J1 */
+    uint32_t jobs, reads, writes; /* reads, writes: started and confirmed, not calls */
+    uint64_t *sessions;           /* attached */
+    uint32_t sessions_count;
+};
+
+struct service {
+    uv_loop_t *loop;
+    const struct config *config; /* borrowed */
+    struct driver *driver;       /* borrowed */
+    uv_tcp_t listener;
+    uv_timer_t sweep;
+    bool listening, stopping;
+    struct list conns, wakes, dirties;
+    uint32_t conns_count;
+    struct jobs jobs;
+    size_t queued_bytes; /* bodies of jobs that have not started: J2 */
+    struct requests requests;
+    uint8_t *read_buffer;
+    msgpack_zone zone;
+    struct rpc_values values;
+    struct buf scratch;
+};
+
+/* `s` is embedded in the server; its address must not change. */
+void service_init(struct service *s, uv_loop_t *loop, const struct config *config);
+/* What the driver tells; give it to driver_open(). */
+struct driver_clients service_clients(struct service *s);
+/* Listens. 0, or a code and one line in `why`. */
+int service_listen(struct service *s, struct address *address, char *why, size_t why_size);
+void service_start(struct service *s, struct driver *driver);
+
+/* New connections and requests are refused; what is asked goes on. */
+void service_stop(struct service *s);
+bool service_idle(
+    const struct service *s);          /* nothing but calls is unanswered or unwritten */
+void service_close(struct service *s); /* all connections; the loop must run out */
+void service_fini(struct service *s);
+
+#endif
