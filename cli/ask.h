@@ -1,0 +1,37 @@
+/* ask.h -- one request of a command, built from its options: arguments and options packed,
+ * sent, its result turned into text. */
+#ifndef CLI_ASK_H
+#define CLI_ASK_H
+
+#include "cli/remote.h"
+
+struct ask {
+    const struct options *o;
+    enum method method;
+    bool write; /* in a session, and so exactly once */
+    struct buf params, options;
+    uint32_t args_count, options_count;
+    uint64_t limit_ms;
+    int mistake; /* exit status of a mistake met while building it, told already; 0 = none
+                  */
+};
+
+void ask_init(struct ask *a, const struct options *o, enum method method, bool write);
+void ask_fini(struct ask *a);
+
+/* The next option is packed behind its name: ask_option(a, "limit"), pack_uint(...). */
+void ask_option(struct ask *a, const char *name);
+/* --guard, if given. */
+void ask_guard(struct ask *a);
+
+/* Sends it and waits: 0, or a code with remote->message. May be sent again. */
+int ask_send(struct ask *a, struct remote *remote, remote_result_fn fn, void *ctx);
+
+/* Opens the service, asks once, writes `text` (that `fn` filled) to stdout, closes. Returns
+ * the exit status; errors were told. */
+int ask_run(struct ask *a, remote_result_fn fn, void *ctx, struct buf *text);
+
+/* Tells of an error; an unknown outcome is said to be one. Returns the exit status. */
+int ask_fail(const struct options *o, int code, const char *message);
+
+#endif

@@ -1,0 +1,26 @@
+/* commands.h -- one function per command, as the table in main.c calls them. Each returns
+ * the process's exit status and has told about its errors. */
+#ifndef CLI_COMMANDS_H
+#define CLI_COMMANDS_H
+
+#include "cli/options.h"
+
+int command_create(const struct options *o);
+int command_get(const struct options *o);
+int command_set(const struct options *o);
+int command_delete(const struct options *o);
+int command_ls(const struct options *o);
+int command_stat(const struct options *o);
+int command_call(const struct options *o);
+int command_lock(const struct options *o);
+int command_status(const struct options *o);
+int command_bench(const struct options *o);
+int command_dev_start(const struct options *o);
+int command_dev_stop(const struct options *o);
+int command_dev_status(const struct options *o);
+int command_dev_kill(const struct options *o);
+int command_dev_restart(const struct options *o);
+int command_dev_pause(const struct options *o);
+int command_dev_resume(const struct options *o);
+
+#endif

@@ -1,0 +1,109 @@
+/* main.c -- `tidelock`: the table of commands. Flags stand in options.h. */
+#include <signal.h>
+
+#include "cli/commands.h"
+#include "cli/report.h"
+
+/* clang-format off */
+#define WRITE_HELP                                                                          \
+    "The write is done once, whatever fails on the way. When it was sent and is not\n"      \
+    "answered within --timeout, its outcome is unknown: that is said, and the exit status\n" \
+    "is 3."
+
+#define DATA_HELP                                                                           \
+    "DATA - reads standard input. Data that starts with - goes behind --.\n"
+
+#define GET_HELP                                                                            \
+    "Plain output is the data as it is, with a newline behind it on a terminal. -o json\n"  \
+    "prints {\"path\", \"data\" (or \"data_base64\" when it is not UTF-8), \"stat\", \"zxid\"}."
+
+#define LOCK_HELP                                                                           \
+    "Waits for the lock, runs the command in a process group of its own, passes INT, TERM\n" \
+    "and HUP on to it, and releases the lock when it has ended. The exit status is the\n"   \
+    "command's, 128 + the signal's number if a signal ended it. The command finds in its\n" \
+    "environment:\n"                                                                        \
+    "  TIDELOCK_LOCK_PATH, TIDELOCK_LOCK_TOKEN  for --guard \"$PATH:$TOKEN\", and for other\n" \
+    "                                           services that check tokens\n"               \
+    "  TIDELOCK_SERVERS                         the servers\n"                              \
+    "If the session cannot be renewed, a guardian process stops the whole process group\n"  \
+    "(TERM, then KILL) before the lease may end, also when this program is stopped or\n"    \
+    "killed; the exit status is then 1. A process that leaves the group by itself (setsid,\n" \
+    "a daemon) is out of its reach; one that stays behind in the background is not waited\n" \
+    "for. --wait 0 does not wait: exit status 5 when another one holds the lock."
+
+#define CALL_HELP                                                                           \
+    "ARGS is one JSON value (default null). The value is printed as JSON, a string without\n" \
+    "quotes; -o json prints {\"value\", \"zxid\"}. The call runs in a session that ends with\n" \
+    "this command, so a lock that it takes is given back at once: see `tidelock lock`.\n"   \
+    "--timeout counts only when it is given: a call may wait for as long as it takes."
+
+#define DEV_START_HELP                                                                      \
+    "Starts servers on free ports of 127.0.0.1 with their data and logs in --dir, waits\n"  \
+    "until one leads, and prints the list for --servers or $TIDELOCK_SERVERS. A cluster\n"  \
+    "that was stopped is started again as it was. What stands behind -- goes to every\n"    \
+    "tidelockd."
+
+#define BENCH_HELP                                                                          \
+    "Closed loop: each client keeps --depth requests outstanding, on the leader unless\n"   \
+    "--spread. set and get work on nodes /bench/k-<i>, create makes fresh nodes under\n"    \
+    "/bench/<random>; nothing is deleted afterwards. The exit status is 1 when requests\n"  \
+    "failed."
+
+#define DIR_AND_NODE (FLAG_BIT(DIR) | FLAG_BIT(NODE))
+
+static const struct command commands[] = {
+    { "create", "PATH [DATA|-]", "create a node and print its path",
+      DATA_HELP "Without DATA it is null, which is not empty.\n" WRITE_HELP,
+      FLAG_BIT(EPHEMERAL) | FLAG_BIT(SEQUENTIAL) | FLAG_BIT(PARENTS) | FLAG_BIT(GUARD), 1, 2,
+      false, command_create },
+    { "get", "PATH", "print a node's data",
+      GET_HELP,
+      0, 1, 1, false, command_get },
+    { "set", "PATH DATA|-", "replace a node's data",
+      DATA_HELP WRITE_HELP,
+      FLAG_BIT(VERSION) | FLAG_BIT(GUARD), 2, 2, false, command_set },
+    { "delete", "PATH", "delete a node without children", WRITE_HELP,
+      FLAG_BIT(VERSION) | FLAG_BIT(GUARD), 1, 1, false, command_delete },
+    { "ls", "PATH", "list the names of a node's children", "",
+      FLAG_BIT(AFTER) | FLAG_BIT(LIMIT), 1, 1, false, command_ls },
+    { "stat", "PATH", "print a node's stat", "", 0, 1, 1, false, command_stat },
+    { "call", "RECIPE.FUNCTION [ARGS]", "run a recipe's function", CALL_HELP,
+      FLAG_BIT(WAIT) | FLAG_BIT(GUARD), 1, 2, false, command_call },
+    { "lock", "PATH -- COMMAND ...", "run a command while holding a lock", LOCK_HELP,
+      FLAG_BIT(WAIT) | FLAG_BIT(SESSION_TIMEOUT), 1, 1, true, command_lock },
+    { "status", "", "print the servers and their roles",
+      "Asks all of --servers and all members that these name.", 0, 0, 0, false,
+      command_status },
+    { "bench", "", "measure a cluster", BENCH_HELP,
+      FLAG_BIT(OP) | FLAG_BIT(CLIENTS) | FLAG_BIT(DEPTH) | FLAG_BIT(SIZE) | FLAG_BIT(SECONDS) |
+          FLAG_BIT(WARMUP) | FLAG_BIT(KEYS) | FLAG_BIT(SPREAD),
+      0, 0, false, command_bench },
+    { "dev start", "[-- FLAGS]", "start a cluster on this machine", DEV_START_HELP,
+      FLAG_BIT(NODES) | FLAG_BIT(DIR), 0, 0, true, command_dev_start },
+    { "dev stop", "", "stop its servers; the data stays", "", FLAG_BIT(DIR), 0, 0, false,
+      command_dev_stop },
+    { "dev status", "", "print its servers, roles and processes", "", FLAG_BIT(DIR), 0, 0,
+      false, command_dev_status },
+    { "dev kill", "", "kill one server (SIGKILL)", "", DIR_AND_NODE, 0, 0, false,
+      command_dev_kill },
+    { "dev restart", "", "start one server again", "One that runs is stopped first.",
+      DIR_AND_NODE, 0, 0, false, command_dev_restart },
+    { "dev pause", "", "stop one server in its tracks (SIGSTOP)", "", DIR_AND_NODE, 0, 0, false,
+      command_dev_pause },
+    { "dev resume", "", "let a paused server go on", "", DIR_AND_NODE, 0, 0, false,
+      command_dev_resume },
+};
+/* clang-format on */
+
+int main(int argc, char **argv)
+{
+    const struct command_table table = { commands, sizeof commands / sizeof commands[0] };
+    const struct command *command = NULL;
+    struct options options;
+    int status;
+
+    if (argc == 0) return CLI_USAGE;
+    signal(SIGPIPE, SIG_IGN); /* a reader that went away is an error of write() */
+    status = options_parse(&table, argv, &options, &command);
+    return status >= 0 ? status : command->run(&options);
+}

@@ -1,0 +1,109 @@
+/* options.h -- the command line: one table of flags, one row per command, one parser.
+ *
+ * Help, parsing and the messages about mistakes all come from these tables, so they cannot
+ * differ. Words that start with "-" are flags, up to "--"; a lone "-" is a word like any
+ * other. Flags may stand before or after the words; those of GLOBAL_FLAGS also before the
+ * command's name. Nothing here does I/O but printing help. */
+#ifndef CLI_OPTIONS_H
+#define CLI_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/base/bytes.h"
+
+/* X(id, "name", "value's name" or NULL for a switch, kind, min, max, "help") */
+/* clang-format off */
+#define FLAGS(X)                                                                          \
+    X(SERVERS, "servers", "HOST:PORT,...", TEXT, 0, 0,                                    \
+      "servers to try (else $TIDELOCK_SERVERS, else 127.0.0.1:7400)")                     \
+    X(TIMEOUT, "timeout", "MS", NUMBER, 1, 86400000, "give up after so long (default 10000)") \
+    X(OUTPUT, "output", "json|plain", TEXT, 0, 0, "form of the output; -o for short")     \
+    X(HELP, "help", NULL, SWITCH, 0, 0, "print this help")                                \
+    X(EPHEMERAL, "ephemeral", NULL, SWITCH, 0, 0,                                         \
+      "refused: the node would go when this command ends; see `tidelock lock`")           \
+    X(SEQUENTIAL, "sequential", NULL, SWITCH, 0, 0, "append the parent's next number to the name") \
+    X(PARENTS, "parents", NULL, SWITCH, 0, 0, "create missing parents")                   \
+    X(VERSION, "version", "N", NUMBER, 0, INT32_MAX, "only if the node is at this version") \
+    X(GUARD, "guard", "PATH:TOKEN", TEXT, 0, 0, "only while this lock's grant is held")   \
+    X(AFTER, "after", "NAME", TEXT, 0, 0, "only names behind this one")                   \
+    X(LIMIT, "limit", "N", NUMBER, 1, UINT32_MAX, "at most so many names (default: all)") \
+    X(WAIT, "wait", "MS", NUMBER, 0, UINT32_MAX, "how long it may wait (default: without limit)") \
+    X(SESSION_TIMEOUT, "session-timeout", "MS", NUMBER, 1000, 600000,                     \
+      "the session's lease (default 10000)")                                              \
+    X(NODES, "nodes", "N", NUMBER, 1, 9, "servers of the cluster (default 3)")            \
+    X(DIR, "dir", "D", TEXT, 0, 0, "the cluster's directory (default ./tidelock-dev)")    \
+    X(NODE, "node", "N|leader", TEXT, 0, 0, "which server")                               \
+    X(OP, "op", "set|get|create", TEXT, 0, 0, "what to measure")                          \
+    X(CLIENTS, "clients", "N", NUMBER, 1, 10000, "connections, each with a session (default 1)") \
+    X(DEPTH, "depth", "D", NUMBER, 1, 4096, "outstanding requests of each client (default 1)") \
+    X(SIZE, "size", "B", NUMBER, 0, 1048576, "bytes of a value (default 100)")            \
+    X(SECONDS, "seconds", "S", NUMBER, 1, 86400, "how long to measure (default 10)")      \
+    X(WARMUP, "warmup", "S", NUMBER, 0, 3600, "unmeasured seconds before (default 3)")    \
+    X(KEYS, "keys", "N", NUMBER, 1, 1000000, "nodes to work on (default 1024)")           \
+    X(SPREAD, "spread", NULL, SWITCH, 0, 0, "clients on all servers, not on the leader")
+/* clang-format on */
+
+enum flag {
+#define X(id, name, value, kind, min, max, help) FLAG_##id,
+    FLAGS(X)
+#undef X
+        FLAG_COUNT
+};
+
+#define FLAG_BIT(id) (UINT32_C(1) << FLAG_##id)
+#define GLOBAL_FLAGS                                                                       \
+    (FLAG_BIT(SERVERS) | FLAG_BIT(TIMEOUT) | FLAG_BIT(OUTPUT) | FLAG_BIT(HELP))
+
+enum { OPTIONS_WORDS_MAX = 4 };
+
+struct options {
+    const char *command; /* for messages: "dev start" */
+    const char *servers; /* never NULL */
+    uint32_t timeout_ms;
+    bool json;
+    uint32_t given; /* bits of the flags that were given */
+    const char *text[FLAG_COUNT];
+    uint64_t number[FLAG_COUNT];
+    const char *words[OPTIONS_WORDS_MAX];
+    size_t words_count;
+    char **rest; /* what follows "--", ended by NULL, for a command that takes it */
+};
+
+struct command {
+    const char *name;      /* one word, or two: "dev start" */
+    const char *arguments; /* "PATH [DATA|-]" */
+    const char *summary;
+    const char *details; /* "" or more paragraphs of help */
+    uint32_t flags;      /* beside GLOBAL_FLAGS */
+    unsigned words_min, words_max;
+    bool takes_rest; /* words after "--" are another program's */
+    int (*run)(const struct options *o);
+};
+
+struct command_table {
+    const struct command *commands;
+    size_t count;
+};
+
+/* Finds the command and reads its options. Returns -1 when *command is to be run, else the
+ * process's exit status: help was printed (0), or a mistake was named on stderr (2). */
+int options_parse(const struct command_table *table, char **argv, struct options *o,
+                  const struct command **command);
+
+bool options_given(const struct options *o, enum flag flag);
+uint64_t options_number(const struct options *o, enum flag flag, uint64_t otherwise);
+const char *options_text(const struct options *o, enum flag flag, const char *otherwise);
+
+/* A decimal number without sign, all of `text`, between min and max. */
+bool options_read_number(const char *text, uint64_t min, uint64_t max, uint64_t *number);
+
+/* "PATH:TOKEN"; false when it is malformed. `path` borrows from the text. */
+struct options_guard {
+    struct bytes path; /* ptr NULL: none was given */
+    uint64_t token;
+};
+bool options_guard(const struct options *o, struct options_guard *guard);
+
+#endif

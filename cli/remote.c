@@ -1,0 +1,157 @@
+#include "cli/remote.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/random.h>
+
+#include "cli/clock.h"
+#include "core/base/errors.h"
+
+enum { ROUNDS_MAX = 2, CLOSE_MS_MAX = 1000, GRACE_MS = 1000 };
+
+static uint64_t random_seed(void)
+{
+    uint64_t seed = 0;
+
+    if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) != (ssize_t) sizeof seed) {
+        seed = clock_now_us();
+    }
+    return seed;
+}
+
+int remote_open(struct remote *r, const struct options *o, uint32_t session_timeout_ms)
+{
+    const struct client_core_config config = { .session_timeout_ms = session_timeout_ms,
+                                               .seed = random_seed() };
+    int code;
+
+    r->timeout_ms = o->timeout_ms;
+    r->message[0] = '\0';
+    code = endpoints_parse(&r->servers, o->servers, r->message, sizeof r->message);
+    if (code != 0) return code;
+    channel_init(&r->channel, &r->servers, config.seed % r->servers.count, &config);
+    return 0;
+}
+
+void remote_poll(struct remote *r, struct pollfd *fds, unsigned count, uint64_t until_ms)
+{
+    uint64_t now = clock_now_ms(), next = channel_tick(&r->channel, now);
+
+    if (until_ms < next) next = until_ms;
+    next = next > now ? next - now : 0;
+    fds[0] = (struct pollfd){ .fd = r->channel.fd, .events = channel_events(&r->channel) };
+    for (unsigned i = 0; i < count; i++) fds[i].revents = 0;
+    if (poll(fds, count, next > INT_MAX ? INT_MAX : (int) next) < 0) return;
+    if (fds[0].revents != 0) channel_turn(&r->channel, clock_now_ms(), fds[0].revents);
+}
+
+static int fail(struct remote *r, int code, const char *why)
+{
+    snprintf(r->message, sizeof r->message, "%s", why);
+    return code;
+}
+
+int remote_hopeless(struct remote *r)
+{
+    const int ready = client_core_ready(r->channel.core);
+
+    if (r->channel.fatal != 0) return fail(r, r->channel.fatal, r->channel.why);
+    if (ready < 0) return fail(r, ready, "");
+    if (r->channel.failures >= ROUNDS_MAX * r->servers.count && ready == 0) {
+        return fail(r, ERR_UNREACHABLE, r->channel.why);
+    }
+    return 0;
+}
+
+static void on_answer(void *ctx, int code, const char *message,
+                      const msgpack_object *result)
+{
+    struct remote_question *q = ctx;
+
+    q->answered = true;
+    q->code = code;
+    if (code != 0) {
+        fail(q->remote, code, message == NULL ? "" : message);
+    } else if (q->fn != NULL) {
+        q->fn(q->ctx, result);
+    }
+}
+
+void remote_begin(struct remote *r, struct remote_question *q,
+                  struct client_request *request, uint64_t limit_ms)
+{
+    const uint64_t now = clock_now_ms();
+
+    q->remote = r;
+    q->until_ms = limit_ms == 0 ? UINT64_MAX : now + limit_ms + GRACE_MS;
+    q->ready_by_ms = now + r->timeout_ms;
+    q->write = request->write;
+    q->answered = false;
+    request->limit_ms = limit_ms;
+    request->done = on_answer;
+    request->ctx = q;
+    q->handle = client_core_request(r->channel.core, now, request);
+}
+
+/* The request was not answered in time. What was never sent has no unknown outcome. */
+static int give_up(struct remote *r, bool write)
+{
+    if (r->channel.state != CHANNEL_UP) return fail(r, ERR_UNREACHABLE, r->channel.why);
+    if (client_core_ready(r->channel.core) == 0) {
+        return fail(r, ERR_NO_QUORUM, "the session could not be opened in time");
+    }
+    if (write) return fail(r, ERR_PENDING, "");
+    return fail(r, ERR_UNREACHABLE, "no answer in time");
+}
+
+bool remote_done(struct remote_question *q)
+{
+    const uint64_t now = clock_now_ms();
+    struct remote *r = q->remote;
+
+    if (q->answered) return true;
+    q->code = remote_hopeless(r);
+    if (q->code == 0 && (now >= q->until_ms || (now >= q->ready_by_ms &&
+                                                client_core_ready(r->channel.core) == 0))) {
+        q->code = give_up(r, q->write);
+    }
+    if (q->code == 0) return false;
+    remote_withdraw(q);
+    return true;
+}
+
+void remote_withdraw(struct remote_question *q)
+{
+    if (!q->answered) client_core_cancel(q->remote->channel.core, q->handle);
+}
+
+int remote_ask(struct remote *r, struct client_request *request, uint64_t limit_ms,
+               remote_result_fn fn, void *ctx)
+{
+    struct remote_question q = { .fn = fn, .ctx = ctx };
+    struct pollfd fd;
+
+    remote_begin(r, &q, request, limit_ms);
+    while (!remote_done(&q)) {
+        remote_poll(r, &fd, 1, q.ready_by_ms > clock_now_ms() ? q.ready_by_ms : q.until_ms);
+    }
+    return q.code;
+}
+
+void remote_close(struct remote *r)
+{
+    const uint64_t now = clock_now_ms(), until = now + CLOSE_MS_MAX;
+    struct pollfd fd;
+
+    if (client_core_session(r->channel.core) != 0 &&
+        !client_core_session_over(r->channel.core)) {
+        client_core_close_session(r->channel.core, now);
+        while (!client_core_session_over(r->channel.core) && remote_hopeless(r) == 0 &&
+               clock_now_ms() < until) {
+            remote_poll(r, &fd, 1, until);
+        }
+    }
+    channel_fini(&r->channel);
+}

@@ -1,0 +1,82 @@
+#!/bin/sh
+# cli.sh -- the command line without any server: help, mistakes, and exit statuses.
+#
+# Method: each line runs `tidelock` and states the exit status and a part of what it says.
+set -u
+tidelock=${TIDELOCK_BUILD:?set it to the build directory}/bin/tidelock
+nowhere=127.0.0.1:1 # nothing listens there
+count=0 failed=0
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+unset TIDELOCK_SERVERS
+
+# rule NAME STATUS PART ARGUMENTS...: PART stands in what is printed on both outputs
+rule() {
+    name=$1 want=$2 part=$3
+    shift 3
+    count=$((count + 1))
+    timeout 20 "$tidelock" "$@" >"$work/out" 2>&1 </dev/null
+    got=$?
+    if [ "$got" -eq "$want" ] && grep -qF -- "$part" "$work/out"; then
+        echo "ok $count - $name"
+    else
+        echo "not ok $count - $name"
+        echo "# tidelock $*: status $got, wanted $want and '$part'; it said:"
+        sed 's/^/# /' "$work/out"
+        failed=$((failed + 1))
+    fi
+}
+
+rule help_is_printed 0 "usage: tidelock" --help
+rule the_version_is_printed 0 "tidelock 0." --version
+rule a_group_has_help 0 "dev start" dev --help
+for command in create get set delete ls stat call lock status bench \
+    "dev start" "dev stop" "dev status" "dev kill" "dev restart"; do
+    # shellcheck disable=SC2086 # a command may be two words
+    rule "help_of_${command}" 0 "usage: tidelock $command" $command --help
+done
+rule help_lists_the_flags 0 "--session-timeout" lock --help
+
+rule no_command_is_a_mistake 2 "name a command"
+rule an_unknown_command_is_named 2 "'frobnicate'" frobnicate
+rule an_unknown_command_of_a_group_is_named 2 "'frobnicate'" dev frobnicate
+rule an_unknown_flag_is_named 2 "'--frob'" get /a --frob
+rule a_flag_of_another_command_is_unknown 2 "'--nodes'" get /a --nodes 3
+rule an_unknown_flag_before_the_command_is_named 2 "'--frob'" --frob get /a
+rule a_single_dash_does_not_start_a_long_flag 2 "'-servers'" get /a -servers x
+rule a_flag_needs_its_value 2 "--servers needs a value" get /a --servers
+rule a_switch_takes_no_value 2 "takes no value" create /a --parents=yes
+rule a_number_must_be_one 2 "not '1x'" get /a --timeout 1x
+rule a_number_must_be_in_range 2 "not '0'" get /a --timeout 0
+rule output_has_two_forms 2 "json or plain" get /a -o yaml
+rule an_argument_may_not_be_missing 2 "usage: tidelock get PATH" get
+rule an_argument_too_many_is_named 2 "'/b'" get /a /b
+rule a_guard_must_be_path_and_token 2 "PATH:TOKEN" set /a x --guard /lock --servers $nowhere
+rule an_ephemeral_node_is_refused_with_the_reason 2 "session ends" create /a --ephemeral
+rule arguments_of_a_call_must_be_json 2 "not JSON" call a.b "{a:1}"
+rule a_malformed_server_is_named 2 "'nowhere'" get /a --servers nowhere
+rule a_server_needs_a_port 2 "host:port" get /a --servers 127.0.0.1:
+rule lock_needs_a_command 2 "behind --" lock /a
+rule bench_needs_an_operation 2 "--op" bench
+rule bench_knows_its_operations 2 "'frob'" bench --op frob
+rule a_cluster_must_be_there 4 "no cluster" dev status --dir "$work/none"
+rule dev_kill_needs_a_cluster 4 "no cluster" dev kill --node 1 --dir "$work/none"
+mkdir "$work/full" && : >"$work/full/file"
+rule dev_start_touches_no_other_directory 5 "not empty" dev start --dir "$work/full"
+
+rule a_read_without_servers_is_unreachable 3 "unreachable" get /a --servers $nowhere
+rule a_write_without_servers_is_unreachable 3 "unreachable" --servers $nowhere set /a x
+rule flags_may_stand_before_and_between 3 "unreachable" -o json get --servers $nowhere /a
+rule a_flag_may_carry_its_value 3 "unreachable" get /a --servers=$nowhere
+rule data_with_a_dash_goes_behind_two 3 "unreachable" set --servers $nowhere -- /a -5
+rule status_without_servers_is_unreachable 3 "unreachable" status --servers $nowhere
+rule lock_without_servers_is_unreachable 3 "unreachable" lock /a --servers $nowhere -- true
+rule bench_without_servers_is_unreachable 3 "unreachable" bench --op get --servers $nowhere
+rule a_call_without_servers_is_unreachable 3 "unreachable" call a.b --servers $nowhere
+TIDELOCK_SERVERS=127.0.0.1:2
+export TIDELOCK_SERVERS
+rule the_environment_names_the_servers 3 "127.0.0.1:2" get /a
+rule a_flag_wins_over_the_environment 3 "127.0.0.1:1:" get /a --servers $nowhere
+
+echo "1..$count"
+[ "$failed" -eq 0 ]
