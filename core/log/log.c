@@ -194,7 +194,7 @@ int log_read(struct log *l, uint64_t slot, struct proposal *p)
     const struct log_entry *e = log_index_at(&l->index, slot);
     struct vote vote;
 
-    CHECK(e != NULL); /* L5 */
+    if (e == NULL) return ERR_NO_NODE; /* trimmed, or not there yet: the peer asks another */
     if (e->item != NULL) {
         *p = e->item->record.vote.proposal;
         blob_ref(p->batch);

@@ -56,8 +56,8 @@ void log_submit(struct log *l);             /* what is queued may be written now
 uint64_t log_durable(const struct log *l);  /* every record up to this seq is on disk */
 
 /* The chosen proposal of a slot, from memory or disk; p->batch is a reference, the caller's.
- * Valid for slots in log_slot_first() .. the chosen prefix. ERR_DAMAGED when its bytes have
- * rotted since. */
+ * ERR_NO_NODE when the slot is not in log_slot_first() .. the chosen prefix; ERR_DAMAGED when
+ * its bytes have rotted since. */
 int log_read(struct log *l, uint64_t slot, struct proposal *p);
 uint64_t log_slot_first(const struct log *l);
 

@@ -49,30 +49,38 @@ static void apply(struct replica *r, uint64_t slot, const struct proposal *p)
 
 /* --- catch-up: a peer asked for chosen slots --- */
 
-static void serve(struct replica *r, uint32_t to, uint64_t slot_first)
+static void send_learn(struct replica *r, uint32_t to, uint64_t slot,
+                       const struct proposal *p, bool last)
 {
-    uint64_t chosen = paxos_chosen(r->paxos), bytes = 0;
     struct ballot ballot = paxos_promised(r->paxos);
-    struct proposal p;
+    struct frame f = { .kind = FRAME_PAXOS };
 
     /* A message needs a ballot; what is chosen is so whatever the ballot. */
     if (ballot.round == 0) ballot = (struct ballot){ 1, r->self };
-
-    for (uint64_t slot = slot_first; slot <= chosen && bytes < LEARN_BYTES_MAX; slot++) {
-        if (slot - slot_first >= WINDOW_MAX) return;
-        if (r->io.read_log(r->io.ctx, slot, &p) != 0) return; /* another peer may have it */
-
-        struct frame f = { .kind = FRAME_PAXOS,
-                           .paxos = { .kind = PAXOS_LEARN,
+    f.paxos = (struct paxos_message){ .kind = PAXOS_LEARN,
                                       .ballot = ballot,
                                       .slot = slot,
-                                      .chosen = chosen,
-                                      .vote = { .proposal = p } } };
+                                      .chosen = paxos_chosen(r->paxos),
+                                      .yes = last,
+                                      .vote = { .proposal = *p } };
+    buf_clear(&r->frame);
+    frame_encode(&r->frame, &f);
+    replica_send(r, node_bit(to), 0);
+}
 
-        buf_clear(&r->frame);
-        frame_encode(&r->frame, &f);
-        replica_send(r, node_bit(to), 0);
-        bytes += r->frame.len;
+/* One answer is bounded in slots and bytes; its last LEARN says so, and the peer asks on. */
+static void serve(struct replica *r, uint32_t to, uint64_t slot_first)
+{
+    uint64_t chosen = paxos_chosen(r->paxos), bytes = 0;
+    uint64_t slot_last = slot_first + WINDOW_MAX - 1;
+    struct proposal p;
+
+    if (slot_last > chosen) slot_last = chosen;
+    for (uint64_t slot = slot_first; slot <= slot_last; slot++) {
+        if (r->io.read_log(r->io.ctx, slot, &p) != 0) return; /* another peer may have it */
+        bytes += blob_bytes(p.batch).len;
+        if (bytes >= LEARN_BYTES_MAX) slot_last = slot;
+        send_learn(r, to, slot, &p, slot == slot_last);
         blob_unref(p.batch);
     }
 }
