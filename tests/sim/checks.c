@@ -6,7 +6,8 @@
  *     S4  a batch that counts was computed on exactly the history before it
  *     S5  promises and votes survive crashes
  *     S6  no promise, vote or prepare leaves before its own record is on the platter
- *     S7  an acknowledged write is in the history, under the zxid that was told */
+ *     S7  an acknowledged write is in the history, under the zxid that was told
+ *     S8  a request without a session takes effect at most once */
 #include <stdlib.h>
 
 #include "core/base/check.h"
@@ -15,7 +16,8 @@
 #include "core/replica/frame.h"
 #include "tests/sim/sim.h"
 
-enum { BALLOTS_MAX = 8, CREATED_MAX = 1 << 17, ZXIDS_MAX = 1 << 18, ACKS_MAX = 256 };
+enum { BALLOTS_MAX = 8, CREATED_MAX = 1 << 17, ZXIDS_MAX = 1 << 18, ACKS_MAX = 256,
+       TAGS_MAX = 1 << 17 };
 
 struct slot_votes { /* one (slot, ballot): who has it on the platter */
     struct ballot ballot;
@@ -49,6 +51,7 @@ struct checks {
     struct slot_truth *slots;
     struct created *created; /* open addressing by value */
     struct told *zxids;
+    uint64_t *tags; /* S8: of requests without a session; open addressing */
     struct ack acks[ACKS_MAX]; /* not judged yet */
     uint32_t acks_count;
     struct ballot promised[SIM_NODES_MAX]; /* the highest each node ever told */
@@ -61,6 +64,7 @@ void checks_init(struct world *w)
     c->slots = mem_zalloc(SIM_SLOTS_MAX * sizeof *c->slots);
     c->created = mem_zalloc(CREATED_MAX * sizeof *c->created);
     c->zxids = mem_zalloc(ZXIDS_MAX * sizeof *c->zxids);
+    c->tags = mem_zalloc(TAGS_MAX * sizeof *c->tags);
     w->checks = c;
 }
 
@@ -69,6 +73,7 @@ void checks_fini(struct world *w)
     free(w->checks->slots);
     free(w->checks->created);
     free(w->checks->zxids);
+    free(w->checks->tags);
     free(w->checks);
 }
 
@@ -163,6 +168,23 @@ void checks_created(struct world *w, struct server *n, const struct vote *v)
 
 /* --- S2, S3, S4, S7 --- */
 
+/* S8. A wire tag is unique over servers' lives; the origin makes it so among servers. */
+static void once_without_session(struct world *w, const struct txn *t)
+{
+    uint64_t tag = hash_u64(t->tag, t->origin) | 1;
+
+    if (t->session != 0 || t->origin == 0 || t->ops.len == 0) return;
+    for (uint64_t i = tag;; i++) {
+        uint64_t *at = &w->checks->tags[i % TAGS_MAX];
+
+        if (*at == tag) broken(w, "a request without a session took effect twice");
+        if (*at == 0) {
+            *at = tag;
+            return;
+        }
+    }
+}
+
 static void remember_zxids(struct world *w, const struct proposal *p)
 {
     struct batch b;
@@ -175,6 +197,7 @@ static void remember_zxids(struct world *w, const struct proposal *p)
         if (txn_next(&b, &t) != 0) broken(w, "a chosen batch has a broken transaction");
         CHECK(zxid < ZXIDS_MAX);
         w->checks->zxids[zxid] = (struct told){ t.session, t.seq, true };
+        once_without_session(w, &t);
 
         struct reader ops = reader_of(t.ops);
         struct op op;

@@ -19,10 +19,11 @@
 #include "core/tree/node.h"
 #include "tests/sim/sim.h"
 
-enum kind { OPEN = 1, SETUP, OWN_CREATE, OWN_SET, KEY_SET, KEY_GET, LOCK, GUARDED, UNLOCK, RENEW };
+enum kind { OPEN = 1, SETUP, OWN_CREATE, OWN_SET, KEY_SET, KEY_GET, LOCK, GUARDED, UNLOCK, ANON_SET,
+            RENEW };
 static const char *const kind_names[] = { "?",       "open",   "set-up", "own create",  "own set",
                                           "key set", "get",    "lock",   "guarded set", "unlock",
-                                          "renew" };
+                                          "set without session", "renew" };
 
 struct ask {
     enum kind kind; /* 0 = free */
@@ -104,8 +105,9 @@ static void encode(struct client *c, const struct ask *a, struct buf *out)
         break;
     case SETUP:
         r.single = false;
-        r.wants_count = SIM_KEYS + 1;
+        r.wants_count = SIM_KEYS + 2;
         put_want(&wants, WANT_CREATE, "/key/ledger", data, 0);
+        put_want(&wants, WANT_CREATE, "/anon", data, 0);
         for (int i = 0; i < SIM_KEYS; i++) {
             snprintf(path, sizeof path, "/key/k%d", i);
             put_want(&wants, WANT_CREATE, path, data, 0);
@@ -117,6 +119,10 @@ static void encode(struct client *c, const struct ask *a, struct buf *out)
     case OWN_SET:
     case KEY_SET:
         put_want(&wants, WANT_SET, path, data, 0);
+        break;
+    case ANON_SET:
+        r.session = r.seq = r.ack = 0;
+        put_want(&wants, WANT_SET, "/anon", data, 0);
         break;
     case GUARDED:
         put_want(&wants, WANT_GUARD, "/lock/holder", NULL, a->token);
@@ -182,6 +188,11 @@ static struct ask *place(struct client *c, enum kind kind)
     return NULL;
 }
 
+static bool has_seq(enum kind kind)
+{
+    return kind != OPEN && kind != KEY_GET && kind != RENEW && kind != ANON_SET;
+}
+
 static void ask(struct client *c, enum kind kind)
 {
     struct ask *a = place(c, kind);
@@ -193,15 +204,19 @@ static void ask(struct client *c, enum kind kind)
     a->floor = shared->key_zxid[a->key];
     a->token = c->lock_token;
     if (kind == LOCK) a->floor = shared->token;
-    if (kind != OPEN && kind != KEY_GET && kind != RENEW) a->seq = ++c->seq;
+    if (has_seq(kind)) a->seq = ++c->seq;
     if (kind == UNLOCK) c->lock_token = 0;
     w->stats.ops++;
     send(c, a);
 }
 
-/* Another server; what is open is asked again there, in the order of seq. */
+/* Another server; what is open is asked again there, in the order of seq. A write without a
+ * session is not: the client will never know. */
 static void move(struct client *c)
 {
+    for (uint32_t i = 0; i < ASKS; i++) {
+        if (c->asks[i].kind == ANON_SET) c->asks[i].kind = 0;
+    }
     c->server = (uint32_t) rng_below(&c->world->rng, c->world->options.nodes);
     for (uint64_t seq = c->ack; seq <= c->seq; seq++) {
         for (uint32_t i = 0; i < ASKS; i++) {
@@ -342,6 +357,7 @@ static void judge(struct client *c, const struct ask *a, const struct result *r)
         return;
     case OPEN:
     case KEY_GET:
+    case ANON_SET:
     case RENEW:
         return;
     }
@@ -387,6 +403,10 @@ void clients_answer(struct server *n, uint64_t tag, int code, struct bytes bytes
     }
     if (r.code == ERR_SESSION_EXPIRED) {
         session_lost(c);
+        return;
+    }
+    if (a->kind == ANON_SET) {
+        a->kind = 0;
         return;
     }
     same_as_before(c, a, bytes);
@@ -447,7 +467,10 @@ static void next_ask(struct client *c)
         ask(c, chance(w, 600) ? GUARDED : UNLOCK);
         return;
     }
-    switch (rng_below(&w->rng, 8)) {
+    switch (rng_below(&w->rng, 9)) {
+    case 8:
+        ask(c, ANON_SET);
+        return;
     case 0:
     case 1:
     case 2:
