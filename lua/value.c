@@ -263,8 +263,12 @@ void value_put_text(struct buf *out, struct bytes text, size_t len_max)
     for (size_t at = 0; at < text.len; at += step) {
         step = utf8_len(text.ptr + at, text.len - at);
         if (step > len_max || len_max == 0) return;
-        buf_put(out, step == 0 ? (const uint8_t *) "?" : text.ptr + at, step == 0 ? 1 : step);
-        if (step == 0) step = 1;
+        if (step == 0) {
+            step = 1;
+            buf_put_u8(out, '?');
+        } else {
+            buf_put(out, text.ptr + at, step);
+        }
         len_max -= step;
     }
 }

@@ -33,8 +33,8 @@ void value_push(lua_State *L, struct bytes msgpack);
  * become longer than REQUEST_BYTES_MAX. `out` is the caller's, whatever happens. */
 void value_encode(lua_State *L, int index, struct buf *out);
 
-/* Appends text for a person, at most `len_max` bytes, a '?' for each byte that is not UTF-8:
- * messages travel as str, which some clients refuse to read otherwise. */
+/* Appends text for a person, at most `len_max` bytes, a '?' for each byte that is not
+ * UTF-8: messages travel as str, which some clients refuse to read otherwise. */
 void value_put_text(struct buf *out, struct bytes text, size_t len_max);
 
 /* Pushes `null`; it is a light userdata, equal to itself only. */

@@ -206,8 +206,8 @@ static void a_caught_refusal_leaves_the_rest_standing(void)
 static void every_function_refuses_what_is_no_path(void)
 {
     static const char *const calls[] = { "get(%s)", "exists(%s)", "stat(%s)",
-        "children(%s)", "first(%s)", "last(%s)", "next(%s)", "previous(%s)", "find(%s, 'x')",
-        "create(%s)", "set(%s)", "delete(%s)", "wait(%s)" };
+        "children(%s)", "first(%s)", "last(%s)", "next(%s)", "previous(%s)",
+        "find(%s, 'x')", "create(%s)", "set(%s)", "delete(%s)", "wait(%s)" };
     static const char *const paths[] = { "''", "'x'", "'/a/'", "'//'", "'/..'", "'/a\\0b'",
         "'/\\255'" };
     char body[100], inner[80];

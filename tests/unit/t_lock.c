@@ -1,9 +1,10 @@
 /* t_lock.c -- recipes/lock.lua: each of its invariants, then a seeded storm.
  *
  * Method: the shipped recipe runs in the real host on a tree in memory
- * (tests/lib/recipe_bench.h); once also under the real resolver. The storm acquires, releases, withdraws and kills at random
- * and asks after every step whether one holder at most stands there, first come first
- * served. Replay it with SEED=<n>. */
+ * (tests/lib/recipe_bench.h); once also under the real resolver. The storm acquires,
+ * releases, withdraws and kills at random, runs woken calls in any order, and asks after
+ * every step whether the first who came holds the lock and nothing is left over.
+ * Replay it with SEED=<n>. */
 #include <stdlib.h>
 
 #include "core/base/limits.h"
@@ -280,7 +281,7 @@ static void a_release_runs_two_calls_however_many_wait(void)
     bench_fini(&b);
 }
 
-/* -- Under the resolver ----------------------------------------------------------------- */
+/* --- under the resolver --- */
 
 static struct rig rig;
 static struct lua_host *host;
@@ -326,7 +327,7 @@ static void a_release_and_the_next_grant_stand_in_one_batch(void)
     host_free(host);
 }
 
-/* -- The storm -------------------------------------------------------------------------- */
+/* --- the storm --- */
 
 static void check_storm(void)
 {
