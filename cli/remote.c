@@ -28,6 +28,7 @@ int remote_open(struct remote *r, const struct options *o, uint32_t session_time
     int code;
 
     r->timeout_ms = o->timeout_ms;
+    r->next_ms = 0;
     r->message[0] = '\0';
     code = endpoints_parse(&r->servers, o->servers, r->message, sizeof r->message);
     if (code != 0) return code;
@@ -35,16 +36,20 @@ int remote_open(struct remote *r, const struct options *o, uint32_t session_time
     return 0;
 }
 
+/* The tick comes last: what it completes is seen by the caller before the next wait. */
 void remote_poll(struct remote *r, struct pollfd *fds, unsigned count, uint64_t until_ms)
 {
-    uint64_t now = clock_now_ms(), next = channel_tick(&r->channel, now);
+    const uint64_t now = clock_now_ms(),
+                   next = until_ms < r->next_ms ? until_ms : r->next_ms;
+    const uint64_t wait = next > now ? next - now : 0;
 
-    if (until_ms < next) next = until_ms;
-    next = next > now ? next - now : 0;
     fds[0] = (struct pollfd){ .fd = r->channel.fd, .events = channel_events(&r->channel) };
     for (unsigned i = 0; i < count; i++) fds[i].revents = 0;
-    if (poll(fds, count, next > INT_MAX ? INT_MAX : (int) next) < 0) return;
-    if (fds[0].revents != 0) channel_turn(&r->channel, clock_now_ms(), fds[0].revents);
+    if (poll(fds, count, wait > INT_MAX ? INT_MAX : (int) wait) > 0 &&
+        fds[0].revents != 0) {
+        channel_turn(&r->channel, clock_now_ms(), fds[0].revents);
+    }
+    r->next_ms = channel_tick(&r->channel, clock_now_ms());
 }
 
 static int fail(struct remote *r, int code, const char *why)
@@ -92,17 +97,21 @@ void remote_begin(struct remote *r, struct remote_question *q,
     request->limit_ms = limit_ms;
     request->done = on_answer;
     request->ctx = q;
+    r->next_ms = now; /* it is sent at once */
     q->handle = client_core_request(r->channel.core, now, request);
 }
 
-/* The request was not answered in time. What was never sent has no unknown outcome. */
-static int give_up(struct remote *r, bool write)
+/* The request was not answered in time, or the core says so. What was never sent has no
+ * unknown outcome; a server that was reached but could not open the session said why. */
+static int explain(struct remote *r, bool write)
 {
-    if (r->channel.state != CHANNEL_UP) return fail(r, ERR_UNREACHABLE, r->channel.why);
-    if (client_core_ready(r->channel.core) == 0) {
-        return fail(r, ERR_NO_QUORUM, "the session could not be opened in time");
+    const int trouble = client_core_trouble(r->channel.core);
+
+    if (client_core_ready(r->channel.core) == 0 && trouble != 0) {
+        return fail(r, trouble, "the session could not be opened in time");
     }
-    if (write) return fail(r, ERR_PENDING, "");
+    if (r->channel.state != CHANNEL_UP) return fail(r, ERR_UNREACHABLE, r->channel.why);
+    if (write && client_core_ready(r->channel.core) > 0) return fail(r, ERR_PENDING, "");
     return fail(r, ERR_UNREACHABLE, "no answer in time");
 }
 
@@ -110,12 +119,15 @@ bool remote_done(struct remote_question *q)
 {
     const uint64_t now = clock_now_ms();
     struct remote *r = q->remote;
+    const bool ready = client_core_ready(r->channel.core) != 0;
 
-    if (q->answered) return true;
+    if (q->answered) {
+        if (q->code == ERR_UNREACHABLE) q->code = explain(r, false);
+        return true;
+    }
     q->code = remote_hopeless(r);
-    if (q->code == 0 && (now >= q->until_ms || (now >= q->ready_by_ms &&
-                                                client_core_ready(r->channel.core) == 0))) {
-        q->code = give_up(r, q->write);
+    if (q->code == 0 && (now >= q->until_ms || (now >= q->ready_by_ms && !ready))) {
+        q->code = explain(r, q->write);
     }
     if (q->code == 0) return false;
     remote_withdraw(q);
@@ -148,6 +160,7 @@ void remote_close(struct remote *r)
     if (client_core_session(r->channel.core) != 0 &&
         !client_core_session_over(r->channel.core)) {
         client_core_close_session(r->channel.core, now);
+        r->next_ms = now;
         while (!client_core_session_over(r->channel.core) && remote_hopeless(r) == 0 &&
                clock_now_ms() < until) {
             remote_poll(r, &fd, 1, until);

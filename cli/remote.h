@@ -13,6 +13,7 @@ struct remote {
     struct endpoints servers;
     struct channel channel;
     uint32_t timeout_ms;
+    uint64_t next_ms;  /* when the channel wants its tick */
     char message[512]; /* of the last error; may be empty */
 };
 

@@ -16,7 +16,8 @@ static void stat_read(const msgpack_object *result, tl_stat *stat)
     const msgpack_object *map = rpc_member(result, "stat");
 
     if (stat == NULL) return;
-#define F(name) stat->name = (__typeof__(stat->name)) number(rpc_member(map, #name));
+#define F(member, name)                                                                    \
+    stat->member = (__typeof__(stat->member)) number(rpc_member(map, name));
     STAT_FIELDS(F)
 #undef F
 }

@@ -21,12 +21,6 @@ void rpc_response_begin(struct buf *b, uint32_t msgid)
 
 void rpc_error(struct buf *b, uint32_t msgid, int code, const char *message)
 {
-    rpc_error_index(b, msgid, code, message, -1);
-}
-
-void rpc_error_index(struct buf *b, uint32_t msgid, int code, const char *message,
-                     int64_t index)
-{
     pack_array(b, 4);
     pack_uint(b, TYPE_RESPONSE);
     pack_uint(b, msgid);
@@ -38,12 +32,6 @@ void rpc_error_index(struct buf *b, uint32_t msgid, int code, const char *messag
     pack_cstr(b, "message");
     pack_cstr(b, message == NULL ? error_text(code) : message);
     pack_cstr(b, "details");
-    if (index < 0) {
-        pack_nil(b);
-    } else {
-        pack_map(b, 1);
-        pack_cstr(b, "index");
-        pack_int(b, index);
-    }
+    pack_nil(b);
     pack_nil(b); /* the result */
 }

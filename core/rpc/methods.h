@@ -13,10 +13,14 @@
 #ifndef CORE_RPC_METHODS_H
 #define CORE_RPC_METHODS_H
 
-/* The members of a `stat` in a result, in this order: as in struct stat_view and tl_stat. */
-#define STAT_FIELDS(F)                                                                        \
-    F(czxid) F(mzxid) F(pzxid) F(ctime) F(mtime) F(version) F(cversion) F(aversion)           \
-    F(ephemeral_owner) F(data_length) F(num_children)
+/* The members of a `stat` in a result, in this order: F(member of struct stat_view and of
+ * tl_stat, name on the wire). */
+#define STAT_FIELDS(F)                                                                     \
+    F(czxid, "czxid") F(mzxid, "mzxid") F(pzxid, "pzxid")                                  \
+    F(ctime, "ctime") F(mtime, "mtime")                                                    \
+    F(version, "version") F(cversion, "cversion") F(aversion, "aversion")                  \
+    F(ephemeral_owner, "ephemeralOwner")                                                   \
+    F(data_length, "dataLength") F(num_children, "numChildren")
 enum { STAT_FIELDS_COUNT = 11 };
 
 /* The options of every write. */

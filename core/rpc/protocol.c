@@ -39,9 +39,11 @@ static const char introduction[] =
     "unknown method, option or a value of a wrong type is answered with an error; bytes\n"
     "that are no message close the connection.\n"
     "\n"
-    "A failed request has a nil result and the error `{code: int, name: str, message:\n"
-    "str, details}`. `details` is nil, or `{index}`: which op of a `multi` was refused,\n"
-    "counted from 0.\n"
+    "A failed request has a nil result and the error\n"
+    "`{code: int, name: str, message: str, details}`. `details` is nil or a map:\n"
+    "`zxid` of the transaction that refused it; for a `multi` also `index`, which op was\n"
+    "refused, counted from 0 (-1: a guard among the options); for a `call` also `value`,\n"
+    "if the recipe gave one.\n"
     "\n"
     "A `stat` is a map of these members:";
 
@@ -127,7 +129,7 @@ static void put_errors(struct buf *out)
 void rpc_print_protocol(struct buf *out)
 {
     put_text(out, introduction);
-#define F(name) put_text(out, "\n`" #name "`,");
+#define F(member, name) put_text(out, "\n`" name "`,");
     STAT_FIELDS(F)
 #undef F
     out->ptr[out->len - 1] = '.';

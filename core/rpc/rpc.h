@@ -3,7 +3,7 @@
  *
  *     request [0, msgid, method, params]   response [1, msgid, error, result]
  *     notification [2, method, params]
- *     error = {code: int, name: str, message: str, details: nil or {index}}
+ *     error = {code: int, name: str, message: str, details: nil or a map}
  *
  * Every decode is preceded by the bounded pre-scan: it bounds size, depth and element
  * counts before anything is allocated (msgpack-c allocates what a header announces).
@@ -92,11 +92,8 @@ void pack_object(struct buf *b, const msgpack_object *o); /* canonical copy */
 
 void rpc_request_begin(struct buf *b, uint32_t msgid, enum method method); /* then params */
 void rpc_response_begin(struct buf *b, uint32_t msgid); /* nil error; then the result */
-/* `message` NULL: the text of the code. */
+/* With nil details. `message` NULL: the text of the code. */
 void rpc_error(struct buf *b, uint32_t msgid, int code, const char *message);
-/* The same with details {index}: which op of a multi was refused; -1: nil details. */
-void rpc_error_index(struct buf *b, uint32_t msgid, int code, const char *message,
-                     int64_t index);
 const char *rpc_method_name(enum method method);
 
 /* A member of a map by name; NULL when there is none or `map` is no map. */

@@ -65,11 +65,11 @@ void conn_wake(struct conn *c)
 static bool msgid_peek(struct bytes in, uint32_t *msgid)
 {
     static const uint8_t request[] = { 0x94, 0x00 }; /* an array of 4, type 0 */
-    struct bytes rest = bytes_of(in.ptr + sizeof request, in.len - sizeof request);
     msgpack_unpacked id;
     size_t at = 0;
 
     if (in.len < 8 || memcmp(in.ptr, request, sizeof request) != 0) return false;
+    struct bytes rest = bytes_of(in.ptr + sizeof request, in.len - sizeof request);
     if (rest.ptr[0] > 0x7f && (rest.ptr[0] < 0xcc || rest.ptr[0] > 0xce)) return false;
     msgpack_unpacked_init(&id);
     bool found = msgpack_unpack_next(&id, (const char *)rest.ptr, rest.len, &at) ==

@@ -41,7 +41,7 @@ static void pack_stat(struct buf *b)
 
     pack_cstr(b, "stat");
     pack_map(b, STAT_FIELDS_COUNT);
-#define F(name) pack_cstr(b, #name), pack_uint(b, ++value);
+#define F(member, name) pack_cstr(b, name), pack_uint(b, ++value);
     STAT_FIELDS(F)
 #undef F
 }
@@ -99,6 +99,23 @@ static void put_grant(struct buf *b)
     pack_uint(b, 123);
 }
 
+static void put_refusal(struct buf *b, uint32_t msgid, int code)
+{
+    pack_array(b, 4);
+    pack_uint(b, 1);
+    pack_uint(b, msgid);
+    pack_map(b, 3);
+    pack_cstr(b, "code");
+    pack_int(b, code);
+    pack_cstr(b, "message");
+    pack_cstr(b, "no such thing");
+    pack_cstr(b, "details");
+    pack_map(b, 1);
+    pack_cstr(b, "index");
+    pack_uint(b, 1);
+    pack_nil(b);
+}
+
 /* False: close the connection. */
 static bool answer(const struct rpc_message *m, struct buf *b)
 {
@@ -115,8 +132,7 @@ static bool answer(const struct rpc_message *m, struct buf *b)
     if (m->method == METHOD_DELETE || m->method == METHOD_MULTI ||
         (m->method == METHOD_SESSION_OPEN && refuse_opens)) {
         int code = m->method == METHOD_SESSION_OPEN ? ERR_NO_QUORUM : ERR_NO_NODE;
-        rpc_error_index(b, m->msgid, code, "no such thing",
-                        m->method == METHOD_MULTI ? 1 : -1);
+        put_refusal(b, m->msgid, code);
         return true;
     }
     rpc_response_begin(b, m->msgid);
