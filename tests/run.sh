@@ -11,8 +11,10 @@ TIDELOCK_BUILD=${TIDELOCK_BUILD:-$PWD/build}
 export TIDELOCK_BUILD
 # shellcheck disable=SC2086  # options are words
 cmake -S . -B "$TIDELOCK_BUILD" ${TIDELOCK_CMAKE:-} >/dev/null
-cmake --build "$TIDELOCK_BUILD" -j "$(nproc)" -- --quiet 2>/dev/null ||
-    cmake --build "$TIDELOCK_BUILD" -j "$(nproc)"
+cmake --build "$TIDELOCK_BUILD" -j "$(nproc)" >"$TIDELOCK_BUILD/build.log" 2>&1 || {
+    cat "$TIDELOCK_BUILD/build.log"
+    exit 1
+}
 
 files=""
 for kind in ${*:-unit sim cluster}; do
