@@ -28,11 +28,6 @@ void *mem_grow(void *ptr, size_t size)
     return grown;
 }
 
-bool bytes_equal(struct bytes a, struct bytes b)
-{
-    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
-}
-
 int bytes_cmp(struct bytes a, struct bytes b)
 {
     size_t len = a.len < b.len ? a.len : b.len;
@@ -62,11 +57,10 @@ void buf_clear(struct buf *b)
     b->len = 0;
 }
 
-void buf_reserve(struct buf *b, size_t more)
+void buf_grow(struct buf *b, size_t more)
 {
     size_t cap = b->cap == 0 ? 64 : b->cap;
 
-    if (b->cap - b->len >= more) return;
     while (cap - b->len < more) {
         CHECK(cap <= SIZE_MAX / 2);
         cap *= 2;
@@ -81,24 +75,6 @@ void buf_drop(struct buf *b, size_t count)
     if (count == 0) return;
     memmove(b->ptr, b->ptr + count, b->len - count);
     b->len -= count;
-}
-
-void buf_put(struct buf *b, const void *ptr, size_t len)
-{
-    if (len == 0) return;
-    buf_reserve(b, len);
-    memcpy(b->ptr + b->len, ptr, len);
-    b->len += len;
-}
-
-void buf_put_bytes_raw(struct buf *b, struct bytes s)
-{
-    buf_put(b, s.ptr, s.len);
-}
-
-void buf_put_u8(struct buf *b, uint8_t v)
-{
-    buf_put(b, &v, 1);
 }
 
 void buf_put_u32(struct buf *b, uint32_t v)
@@ -143,45 +119,6 @@ void buf_set_u32(struct buf *b, size_t at, uint32_t v)
     put_u32(b->ptr + at, v);
 }
 
-void put_u32(uint8_t *at, uint32_t v)
-{
-    for (int i = 0; i < 4; i++) at[i] = (uint8_t) (v >> (8 * i));
-}
-
-void put_u64(uint8_t *at, uint64_t v)
-{
-    for (int i = 0; i < 8; i++) at[i] = (uint8_t) (v >> (8 * i));
-}
-
-uint32_t get_u32(const uint8_t *at)
-{
-    return (uint32_t) at[0] | (uint32_t) at[1] << 8 | (uint32_t) at[2] << 16 |
-           (uint32_t) at[3] << 24;
-}
-
-uint64_t get_u64(const uint8_t *at)
-{
-    return (uint64_t) get_u32(at) | (uint64_t) get_u32(at + 4) << 32;
-}
-
-void put_u64_be(uint8_t *at, uint64_t v)
-{
-    for (int i = 0; i < 8; i++) at[i] = (uint8_t) (v >> (56 - 8 * i));
-}
-
-uint64_t get_u64_be(const uint8_t *at)
-{
-    uint64_t v = 0;
-
-    for (int i = 0; i < 8; i++) v = v << 8 | at[i];
-    return v;
-}
-
-size_t reader_left(const struct reader *r)
-{
-    return r->bad ? 0 : (size_t) (r->end - r->at);
-}
-
 /* The next `len` bytes, or NULL and `bad`.  An empty read of an empty reader is fine. */
 static const uint8_t *take(struct reader *r, size_t len)
 {
@@ -195,13 +132,6 @@ static const uint8_t *take(struct reader *r, size_t len)
     if (len == 0) return at == NULL ? nothing : at;
     r->at += len;
     return at;
-}
-
-uint8_t read_u8(struct reader *r)
-{
-    const uint8_t *at = take(r, 1);
-
-    return at == NULL ? 0 : *at;
 }
 
 uint32_t read_u32(struct reader *r)
@@ -218,7 +148,7 @@ uint64_t read_u64(struct reader *r)
     return at == NULL ? 0 : get_u64(at);
 }
 
-uint64_t read_uint(struct reader *r)
+uint64_t read_uint_long(struct reader *r)
 {
     uint64_t v = 0;
 

@@ -153,6 +153,24 @@ static size_t entry_bytes(const struct kv_entry *e)
     return (size_t) e->key_len + e->value_len;
 }
 
+static struct kv_entry *entry_of_loose(struct list *l)
+{
+    return CONTAINER_OF(l, struct kv_entry, by_loose);
+}
+
+/* Brings what is loose into key order. */
+static void overlay_order(struct kv_overlay *o)
+{
+    LIST_EACH_SAFE(at, after, &o->loose)
+    {
+        struct kv_entry *e = entry_of_loose(at);
+
+        e->loose = false; /* its links are the tree's from here on */
+        order_insert(&o->root, e);
+    }
+    list_init(&o->loose);
+}
+
 /* Makes `e`, which is in no list, the newest change. */
 static void overlay_stamp(struct kv_overlay *o, struct kv_entry *e, uint64_t stamp)
 {
@@ -163,20 +181,33 @@ static void overlay_stamp(struct kv_overlay *o, struct kv_entry *e, uint64_t sta
     list_push(&o->by_stamp, &e->by_stamp);
 }
 
+static void overlay_loosen(struct kv_overlay *o, struct kv_entry *e)
+{
+    e->loose = true;
+    list_push(&o->loose, &e->by_loose);
+}
+
 static void overlay_insert(struct kv_overlay *o, struct kv_entry *e, uint64_t stamp)
 {
     if (o->count >= o->table_size) table_grow(o);
     chain_push(o, e);
-    order_insert(&o->root, e);
+    overlay_loosen(o, e);
     overlay_stamp(o, e, stamp);
     o->count++;
     o->bytes += entry_bytes(e);
 }
 
+/* Takes `e` out of the tree, or out of those that are not in it yet. */
+static void overlay_unorder(struct kv_overlay *o, struct kv_entry *e)
+{
+    if (e->loose) list_remove(&e->by_loose);
+    else order_remove(&o->root, e);
+}
+
 static void overlay_remove(struct kv_overlay *o, struct kv_entry *e)
 {
     *chain_link(o, e) = e->chain;
-    order_remove(&o->root, e);
+    overlay_unorder(o, e);
     list_remove(&e->by_stamp);
     o->count--;
     o->bytes -= entry_bytes(e);
@@ -188,7 +219,9 @@ static void overlay_replace(struct kv_overlay *o, struct kv_entry *old, struct k
 {
     e->chain = old->chain;
     *chain_link(o, old) = e;
-    order_replace(&o->root, old, e);
+    e->is_new = old->is_new;
+    overlay_unorder(o, old);
+    overlay_loosen(o, e);
     list_remove(&old->by_stamp);
     overlay_stamp(o, e, stamp);
     o->bytes += entry_bytes(e);
@@ -216,40 +249,48 @@ static void digest_change(struct kv_overlay *o, struct bytes key, struct bytes v
                                   : hash_bytes(value, o->digest);
 }
 
-/* A put, or with a value->ptr == NULL a deletion that leaves a mark. */
-static void change(struct kv_overlay *o, struct bytes key, struct bytes value,
+/* A deletion leaves a mark when there may be something below for it to hide. */
+static bool needs_mark(const struct kv_overlay *o, const struct kv_entry *old)
+{
+    return o->below != NULL && (old == NULL || !old->is_new); /* K4 */
+}
+
+/* A put, or with a value->ptr == NULL a deletion. */
+static void change(struct kv_overlay *o, struct bytes key, struct bytes value, bool is_new,
                    uint64_t stamp)
 {
     uint64_t hash = hash_bytes(key, o->seed);
     struct kv_entry *old = find(o, key, hash), *e;
 
+    digest_change(o, key, value);
+    if (value.ptr == NULL && !needs_mark(o, old)) {
+        if (old != NULL) overlay_remove(o, old);
+        return;
+    }
     if (old != NULL && entry_fits(old, value.len)) {
         overlay_rewrite(o, old, value, stamp);
         return;
     }
     e = entry_new(key, hash, value.len);
     entry_set(e, value);
+    e->is_new = is_new && o->settled;
     if (old == NULL) overlay_insert(o, e, stamp);
     else overlay_replace(o, old, e, stamp);
 }
 
 void kv_put(struct kv_overlay *o, struct bytes key, struct bytes value, uint64_t stamp)
 {
-    if (value.len == 0) value = BYTES_LIT("");
-    digest_change(o, key, value);
-    change(o, key, value, stamp);
+    change(o, key, value.len == 0 ? BYTES_LIT("") : value, false, stamp);
+}
+
+void kv_put_new(struct kv_overlay *o, struct bytes key, struct bytes value, uint64_t stamp)
+{
+    change(o, key, value.len == 0 ? BYTES_LIT("") : value, true, stamp);
 }
 
 void kv_delete(struct kv_overlay *o, struct bytes key, uint64_t stamp)
 {
-    digest_change(o, key, (struct bytes){ 0 });
-    if (o->below == NULL) { /* nothing to hide, so no mark */
-        struct kv_entry *e = find(o, key, hash_bytes(key, o->seed));
-
-        if (e != NULL) overlay_remove(o, e);
-    } else {
-        change(o, key, (struct bytes){ 0 }, stamp);
-    }
+    change(o, key, (struct bytes){ 0 }, false, stamp);
 }
 
 void kv_overlay_forget(struct kv_overlay *o, uint64_t stamp)
@@ -274,6 +315,7 @@ static void overlay_empty(struct kv_overlay *o)
         memset(o->table, 0, o->table_size * sizeof(*o->table));
     }
     list_init(&o->by_stamp);
+    list_init(&o->loose);
     o->root = NULL;
     o->count = 0;
     o->bytes = 0;
@@ -303,7 +345,7 @@ static void move_entry(void *ctx, struct kv_entry *e)
     digest_change(to, entry_key(e), value);
     if (m->rehash) e->hash = hash_bytes(entry_key(e), to->seed);
     old = find(to, entry_key(e), e->hash);
-    if (e->deleted && to->below == NULL) {
+    if (e->deleted && !needs_mark(to, old)) {
         if (old != NULL) overlay_remove(to, old);
         free(e);
     } else if (old != NULL && value.len <= COPY_BYTES_MAX && entry_fits(old, value.len)) {
@@ -312,6 +354,7 @@ static void move_entry(void *ctx, struct kv_entry *e)
     } else if (old != NULL) {
         overlay_replace(to, old, e, m->stamp);
     } else {
+        e->is_new = e->is_new && to->settled;
         overlay_insert(to, e, m->stamp);
     }
 }
@@ -321,8 +364,32 @@ void kv_overlay_move(struct kv_overlay *from, struct kv_overlay *to, uint64_t st
     struct move m = { .to = to, .stamp = stamp, .rehash = from->seed != to->seed };
 
     CHECK(from != to);
-    order_walk(from->root, move_entry, &m);
+    if (to->digesting) {
+        overlay_order(from);
+        order_walk(from->root, move_entry, &m);
+    } else {
+        LIST_EACH_SAFE(at, after, &from->by_stamp) move_entry(&m, entry_of_stamp(at));
+    }
     overlay_empty(from);
+}
+
+void kv_overlay_hand(struct kv_overlay *from, struct kv_overlay *to)
+{
+    struct kv_overlay old = *to;
+
+    CHECK(to->count == 0);
+    CHECK(to->seed == from->seed);
+    to->count = from->count;
+    to->bytes = from->bytes;
+    to->root = from->root;
+    to->table = from->table;
+    to->table_size = from->table_size;
+    list_splice(&to->by_stamp, &from->by_stamp);
+    list_splice(&to->loose, &from->loose);
+    from->count = from->bytes = 0;
+    from->root = NULL;
+    from->table = old.table; /* empty, but of the right size already */
+    from->table_size = old.table_size;
 }
 
 /* -- Reading -------------------------------------------------------------------------- */
@@ -363,6 +430,9 @@ static bool overlay_seek(struct kv_view *v, struct bytes prefix, struct bytes fr
                          enum kv_direction direction, struct buf *key)
 {
     struct kv_overlay *o = (struct kv_overlay *) v;
+
+    overlay_order(o);
+
     struct kv_entry *own = own_next(o, prefix, from, direction);
     bool below = below_seek(o, prefix, from, direction, key);
 
@@ -395,11 +465,26 @@ static void visit_entry(void *ctx, struct kv_entry *e)
     visit->each(visit->ctx, entry_key(e), value, e->stamp);
 }
 
-void kv_overlay_each(const struct kv_overlay *o, kv_each_fn each, void *ctx)
+void kv_overlay_each(struct kv_overlay *o, kv_each_fn each, void *ctx)
 {
     struct visit visit = { .each = each, .ctx = ctx };
 
+    overlay_order(o);
     order_walk(o->root, visit_entry, &visit);
+}
+
+bool kv_overlay_step(const struct kv_overlay *o, const struct list **at, struct bytes *key,
+                     struct bytes *value)
+{
+    const struct list *next = *at == NULL ? o->by_stamp.next : (*at)->next;
+    const struct kv_entry *e;
+
+    if (next == &o->by_stamp) return false;
+    e = CONTAINER_OF(next, const struct kv_entry, by_stamp);
+    *at = next;
+    *key = entry_key(e);
+    *value = e->deleted ? (struct bytes){ 0 } : entry_value(e);
+    return true;
 }
 
 /* -- Life ----------------------------------------------------------------------------- */
@@ -410,6 +495,7 @@ void kv_overlay_init(struct kv_overlay *o, struct kv_view *below, uint64_t seed)
                               .below = below,
                               .seed = seed };
     list_init(&o->by_stamp);
+    list_init(&o->loose);
 }
 
 void kv_overlay_fini(struct kv_overlay *o)
@@ -433,21 +519,43 @@ static void check_stamps(const struct kv_overlay *o)
     CHECK(count == o->count);
 }
 
+static bool is_below(const struct kv_overlay *o, struct bytes key)
+{
+    struct bytes value;
+
+    return o->below != NULL && kv_get(o->below, key, &value);
+}
+
+static size_t loose_count(const struct kv_overlay *o)
+{
+    size_t count = 0;
+
+    LIST_EACH(at, &o->loose)
+    {
+        CHECK(entry_of_loose(at)->loose);
+        count++;
+    }
+    return count;
+}
+
 void kv_overlay_check(const struct kv_overlay *o)
 {
-    size_t count = 0, bytes = 0;
+    size_t count = 0, loose = 0, bytes = 0;
 
     for (size_t i = 0; i < o->table_size; i++) {
         for (const struct kv_entry *e = o->table[i]; e != NULL; e = e->chain) {
             CHECK(bucket_of(o, e->hash) == &o->table[i]);
             CHECK(find(o, entry_key(e), hash_bytes(entry_key(e), o->seed)) == e);
-            CHECK(IMPLIES(e->deleted, o->below != NULL));
+            CHECK(IMPLIES(e->deleted, needs_mark(o, e)));
+            CHECK(IMPLIES(e->is_new, !is_below(o, entry_key(e)))); /* K4 */
+            if (e->loose) loose++;
             count++;
             bytes += entry_bytes(e);
         }
     }
     CHECK(count == o->count);
     CHECK(bytes == o->bytes);
-    CHECK(order_check(o->root) == o->count);
+    CHECK(order_check(o->root) + loose == o->count);
+    CHECK(loose == loose_count(o));
     check_stamps(o);
 }

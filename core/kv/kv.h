@@ -77,13 +77,15 @@ struct kv_overlay {
     struct kv_view view;   /* first: &overlay->view is the view of it with all below */
     struct kv_view *below; /* NULL: nothing */
     uint64_t seed;         /* of the hash table: clients choose keys */
+    bool settled;          /* what is below changes only by what leaves this overlay: K4 */
     bool digesting;        /* fold every change into `digest` */
     uint64_t digest;       /* of all changes in order since it was set; part of the state */
     size_t count;          /* entries, deletions included */
     size_t bytes;          /* keys and values held */
     struct kv_entry **table;
     size_t table_size;
-    struct kv_entry *root; /* the same entries in key order */
+    struct kv_entry *root; /* those that are in key order by now */
+    struct list loose;     /* the others */
     struct list by_stamp;  /* the same entries in the order of their newest change */
 };
 
@@ -93,6 +95,8 @@ void kv_overlay_fini(struct kv_overlay *o);
 /* Copies key and value; `stamp` is remembered for kv_overlay_forget(). */
 void kv_put(struct kv_overlay *o, struct bytes key, struct bytes value, uint64_t stamp);
 void kv_delete(struct kv_overlay *o, struct bytes key, uint64_t stamp);
+/* As kv_put(), of a key that the view does not have: the caller knows. */
+void kv_put_new(struct kv_overlay *o, struct bytes key, struct bytes value, uint64_t stamp);
 
 /* Forgets every change: the view is what is below again. */
 void kv_overlay_clear(struct kv_overlay *o);
@@ -103,16 +107,26 @@ void kv_overlay_clear(struct kv_overlay *o);
 void kv_overlay_forget(struct kv_overlay *o, uint64_t stamp);
 
 /* Moves every change of `from` into `to`, with a new stamp; `from` is empty after. Costs no
- * copy of keys or of large values. Order of the moves is key order, so a digest is the same
- * everywhere. */
+ * copy of keys or of large values. When `to` digests, the order of the moves is key order, so
+ * that the digest is the same everywhere. */
 void kv_overlay_move(struct kv_overlay *from, struct kv_overlay *to, uint64_t stamp);
 
 /* Calls `each` for every change in key order; value->ptr == NULL is a deletion (a cell is
  * never null). `each` must not change the overlay. */
 typedef void (*kv_each_fn)(void *ctx, struct bytes key, struct bytes value, uint64_t stamp);
-void kv_overlay_each(const struct kv_overlay *o, kv_each_fn each, void *ctx);
+void kv_overlay_each(struct kv_overlay *o, kv_each_fn each, void *ctx);
 
-/* The table, the order and the counts agree. */
+/* Hands every change of `from` on to `to`, which is empty and has the same seed, in no time.
+ * Digest and marks stay as they were. */
+void kv_overlay_hand(struct kv_overlay *from, struct kv_overlay *to);
+
+/* The changes one by one, in the order of their stamps: `at` is NULL before the first and
+ * where it stands after; false at the end. Touches nothing that a get or a seek may change,
+ * so one thread may walk while another reads; neither may change the overlay. */
+bool kv_overlay_step(const struct kv_overlay *o, const struct list **at, struct bytes *key,
+                     struct bytes *value);
+
+/* K4, and the table, the order and the counts agree. */
 void kv_overlay_check(const struct kv_overlay *o);
 
 #endif

@@ -73,16 +73,6 @@ void order_remove(struct kv_entry **root, struct kv_entry *e)
     *link = before != NULL ? before : after;
 }
 
-void order_replace(struct kv_entry **root, struct kv_entry *old, struct kv_entry *e)
-{
-    struct kv_entry **link = link_of(root, old);
-
-    CHECK(e->hash == old->hash);
-    e->left = old->left;
-    e->right = old->right;
-    *link = e;
-}
-
 struct kv_entry *order_next(struct kv_entry *root, struct bytes from,
                             enum kv_direction direction)
 {

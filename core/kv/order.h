@@ -1,6 +1,9 @@
 /* order.h -- inside of an overlay: its entries, and the balanced tree that keeps them in
  * key order. For core/kv/ only.
  *
+ * Most entries come and go without anybody asking for the order, so an entry is LOOSE at
+ * first, and stands in the tree only once a seek or a walk has needed that.
+ *
  * The tree is a treap: a search tree by key that is at the same time a heap by priority.
  * The priority is the upper half of the entry's hash, which is seeded, so that no choice of
  * keys makes it deep. Shape follows from keys and seed alone; answers, from keys alone.
@@ -14,13 +17,20 @@
 
 struct kv_entry {
     struct kv_entry *chain; /* next in the same bucket */
-    struct kv_entry *left, *right;
+    union {
+        struct {
+            struct kv_entry *left, *right; /* in the tree */
+        };
+        struct list by_loose; /* not yet in the tree */
+    };
     struct list by_stamp; /* in the overlay's list */
     uint64_t hash;
     uint64_t stamp;
     uint32_t key_len, value_len;
     uint32_t value_room; /* bytes that a value may take where it lies */
+    bool loose;
     bool deleted;
+    bool is_new; /* K4: no view below has the key */
     uint8_t data[]; /* the key, then the value */
 };
 
@@ -36,8 +46,6 @@ static inline struct bytes entry_value(const struct kv_entry *e)
 
 void order_insert(struct kv_entry **root, struct kv_entry *e); /* the key is new here */
 void order_remove(struct kv_entry **root, struct kv_entry *e);
-/* `e`, of the same key and hash, takes the place of `old`. */
-void order_replace(struct kv_entry **root, struct kv_entry *old, struct kv_entry *e);
 
 /* The entry nearest after (before) `from`, or NULL. */
 struct kv_entry *order_next(struct kv_entry *root, struct bytes from,

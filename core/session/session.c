@@ -171,7 +171,7 @@ void session_record(struct kv_overlay *o, uint64_t zxid, uint64_t id, uint64_t s
     uint8_t room[RESULT_KEY_BYTES];
     struct session s;
 
-    CHECK(session_read(&o->view, id, &s));
+    if (!session_read(&o->view, id, &s)) return;
     CHECK(seq >= 1);
     CHECK(seq <= s.last + 1);
     ack = ack_after(&s, seq, ack);
@@ -180,7 +180,7 @@ void session_record(struct kv_overlay *o, uint64_t zxid, uint64_t id, uint64_t s
     if (seq > s.last) s.last = seq;
     session_put(o, &s, zxid);
     if (result.ptr == NULL || seq <= s.ack) return; /* S2 */
-    kv_put(o, result_key(room, id, seq), result, zxid);
+    kv_put_new(o, result_key(room, id, seq), result, zxid); /* a seq has one result */
 }
 
 /* -- Checking ------------------------------------------------------------------------- */

@@ -64,8 +64,8 @@ bool session_result(struct kv_view *v, uint64_t id, uint64_t seq, struct bytes *
 
 /* Records that seq was resolved, with its result (ptr NULL: the call waits) and drops
  * results up to `ack`, which is cut to what is legal (never past seq - 1). A result that
- * was acknowledged before it came is not kept. Applied by leader and replicas alike. The
- * session exists (CHECK). */
+ * was acknowledged before it came is not kept. Applied by leader and replicas alike. Nothing
+ * when the session is over. */
 void session_record(struct kv_overlay *o, uint64_t zxid, uint64_t id, uint64_t seq,
                     uint64_t ack, struct bytes result);
 

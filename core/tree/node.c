@@ -2,14 +2,12 @@
 
 #include "core/base/check.h"
 #include "core/base/errors.h"
-#include "core/base/limits.h"
 #include "core/tree/path.h"
 
 enum {
     FORMAT = 1,
     FLAG_NULL = 1,
     HEAD_BYTES = 80,
-    KEY_BYTES_MAX = PATH_BYTES_MAX + 2,
 };
 
 struct stat_view node_stat(const struct node *n)
@@ -137,7 +135,7 @@ int node_decode(struct bytes cell, struct node *n)
 
 bool node_read(struct kv_view *v, struct bytes path, struct node *n)
 {
-    uint8_t room[KEY_BYTES_MAX];
+    uint8_t room[NODE_KEY_BYTES_MAX];
     struct buf key = { .ptr = room, .cap = sizeof room }; /* a path is bounded: no growth */
     struct bytes cell;
 

@@ -23,6 +23,7 @@
 #ifndef CORE_TREE_NODE_H
 #define CORE_TREE_NODE_H
 
+#include "core/base/limits.h"
 #include "core/kv/kv.h"
 
 struct node {
@@ -45,6 +46,9 @@ struct stat_view {
 };
 
 struct stat_view node_stat(const struct node *n);
+
+/* No key of a node is longer. */
+enum { NODE_KEY_BYTES_MAX = PATH_BYTES_MAX + 2 };
 
 /* Keys, into `out` (cleared first). */
 void node_key(struct buf *out, struct bytes path);

@@ -40,14 +40,21 @@ static bool is_forbidden(uint32_t c)
            (c >= 0xfff0 && c <= 0xffff) || c == NO_CHARACTER;
 }
 
+/* Printing ASCII. */
+static bool is_plain(uint8_t c)
+{
+    return c >= 0x20 && c < 0x7f;
+}
+
 static bool characters_are_legal(struct bytes path)
 {
     struct reader r = reader_of(path);
 
-    while (reader_left(&r) > 0) {
+    for (;;) {
+        while (r.at < r.end && is_plain(*r.at)) r.at++; /* nearly all characters are */
+        if (r.at == r.end) return true;
         if (is_forbidden(utf8_next(&r))) return false;
     }
-    return true;
 }
 
 static bool part_is_legal(const uint8_t *part, size_t len)
@@ -57,19 +64,23 @@ static bool part_is_legal(const uint8_t *part, size_t len)
     return len != 2 || part[0] != '.' || part[1] != '.';
 }
 
+static bool parts_are_legal(struct bytes path)
+{
+    const uint8_t *part = path.ptr + 1, *end = path.ptr + path.len, *slash;
+
+    while ((slash = memchr(part, '/', (size_t) (end - part))) != NULL) {
+        if (!part_is_legal(part, (size_t) (slash - part))) return false;
+        part = slash + 1;
+    }
+    return part_is_legal(part, (size_t) (end - part));
+}
+
 int path_check(struct bytes path)
 {
-    size_t start = 1;
-
     if (path.len == 0 || path.ptr[0] != '/') return ERR_BAD_PATH;
     if (path.len > PATH_BYTES_MAX) return ERR_TOO_LARGE;
     if (path.len == 1) return 0;
-    for (size_t i = 1; i <= path.len; i++) {
-        if (i < path.len && path.ptr[i] != '/') continue;
-        if (!part_is_legal(path.ptr + start, i - start)) return ERR_BAD_PATH;
-        start = i + 1;
-    }
-    return characters_are_legal(path) ? 0 : ERR_BAD_PATH;
+    return parts_are_legal(path) && characters_are_legal(path) ? 0 : ERR_BAD_PATH;
 }
 
 bool path_is_root(struct bytes path)

@@ -4,18 +4,43 @@
 #include "core/tree/node.h"
 #include "core/tree/path.h"
 
+/* The keys of nodes and of their owners. */
+enum { ROOM_BYTES = KV_ID_KEY_BYTES + NODE_KEY_BYTES_MAX };
+
 /* One change being applied: where, when, and work space for its keys and cells. */
 struct change {
     struct kv_overlay *o;
     const struct tree_context *context;
-    struct buf key, cell;
+    struct buf key; /* lies in a room of ROOM_BYTES: paths are bounded, so it never grows */
+    struct buf cell;
 };
+
+static struct change change_begin(struct kv_overlay *o, const struct tree_context *c,
+                                  uint8_t room[ROOM_BYTES])
+{
+    return (struct change){ .o = o,
+                            .context = c,
+                            .key = { .ptr = room, .cap = ROOM_BYTES } };
+}
+
+static void change_end(struct change *c)
+{
+    CHECK(c->key.cap == ROOM_BYTES);
+    buf_fini(&c->cell);
+}
 
 static void put_node(struct change *c, struct bytes path, const struct node *n)
 {
     node_key(&c->key, path);
     node_encode(&c->cell, n);
     kv_put(c->o, buf_bytes(&c->key), buf_bytes(&c->cell), c->context->zxid);
+}
+
+static void put_new_node(struct change *c, struct bytes path, const struct node *n)
+{
+    node_key(&c->key, path);
+    node_encode(&c->cell, n);
+    kv_put_new(c->o, buf_bytes(&c->key), buf_bytes(&c->cell), c->context->zxid);
 }
 
 /* The node that the op rests on: resolving made sure that it is there. */
@@ -63,10 +88,10 @@ static void apply_create(struct change *c, const struct op *op)
                        .mtime = c->context->time_ms,
                        .owner = op->owner,
                        .data = op->data };
-    put_node(c, op->path, &n);
+    put_new_node(c, op->path, &n);
     if (op->owner == 0) return;
     node_owner_key(&c->key, op->owner, op->path);
-    kv_put(c->o, buf_bytes(&c->key), BYTES_LIT(""), c->context->zxid);
+    kv_put_new(c->o, buf_bytes(&c->key), BYTES_LIT(""), c->context->zxid);
 }
 
 /* -1 in a request means any version, so no node is ever at it. */
@@ -102,7 +127,8 @@ static void apply_delete(struct change *c, const struct op *op)
 
 void tree_apply(struct kv_overlay *o, const struct tree_context *c, const struct op *op)
 {
-    struct change change = { .o = o, .context = c };
+    uint8_t room[ROOM_BYTES];
+    struct change change = change_begin(o, c, room);
 
     CHECK(op->kind <= OP_DELETE); /* session_apply() has the others */
     switch (op->kind) {
@@ -119,20 +145,19 @@ void tree_apply(struct kv_overlay *o, const struct tree_context *c, const struct
     case OP_SESSION_CLOSE:
         break;
     }
-    buf_fini(&change.key);
-    buf_fini(&change.cell);
+    change_end(&change);
 }
 
 void tree_found(struct kv_overlay *o)
 {
-    struct change change = { .o = o, .context = &(struct tree_context){ 0 } };
+    uint8_t room[ROOM_BYTES];
+    struct change change = change_begin(o, &(struct tree_context){ 0 }, room);
     struct node root = { .data = BYTES_LIT("") };
     bool taken = node_read(&o->view, BYTES_LIT("/"), &root);
 
     CHECK(!taken);
     put_node(&change, BYTES_LIT("/"), &root);
-    buf_fini(&change.key);
-    buf_fini(&change.cell);
+    change_end(&change);
 }
 
 /* -- Checking ------------------------------------------------------------------------- */

@@ -41,6 +41,11 @@ static void put_stamped(const char *key, uint64_t stamp)
     kv_put(&high, bytes_str(key), BYTES_LIT("v"), stamp);
 }
 
+static void put_new(struct kv_overlay *o, const char *key, const char *value)
+{
+    kv_put_new(o, bytes_str(key), bytes_str(value), 1);
+}
+
 static void drop(struct kv_overlay *o, const char *key)
 {
     kv_delete(o, bytes_str(key), 1);
@@ -351,6 +356,70 @@ static void a_deletion_moved_onto_nothing_leaves_nothing(void)
     IS(low.count, 0);
 }
 
+/* K4 */
+static void a_new_key_leaves_a_settled_overlay_without_a_mark(void)
+{
+    fresh();
+    high.settled = true;
+    put_new(&high, "a", "1");
+    put(&high, "a", "a value that does not fit where the first one lies, so it is moved");
+    drop(&high, "a");
+    STR(get(&high, "a"), "-");
+    IS(high.count, 0);
+    kv_overlay_check(&high);
+}
+
+static void a_new_key_leaves_a_mark_where_what_is_below_may_change(void)
+{
+    fresh();
+    put_new(&high, "a", "1");
+    put(&low, "a", "1");
+    drop(&high, "a");
+    STR(get(&high, "a"), "-");
+    kv_overlay_check(&high);
+}
+
+static void a_new_key_that_was_deleted_below_stays_hidden(void)
+{
+    fresh();
+    high.settled = true;
+    put(&low, "a", "1");
+    drop(&high, "a");
+    put_new(&high, "a", "2");
+    drop(&high, "a");
+    STR(get(&high, "a"), "-");
+    kv_overlay_check(&high);
+}
+
+static void a_key_is_new_no_more_once_it_has_moved_down(void)
+{
+    fresh();
+    high.settled = true;
+    put_new(&high, "a", "1");
+    kv_overlay_move(&high, &low, 2);
+    put(&high, "a", "2");
+    drop(&high, "a");
+    STR(get(&high, "a"), "-");
+    STR(get(&low, "a"), "1");
+    kv_overlay_check(&high);
+}
+
+static void the_order_is_right_after_each_kind_of_change(void)
+{
+    fresh();
+    put(&high, "b", "1");
+    STR(after("", "a"), "b"); /* in order from here on */
+    put(&high, "a2", "1");
+    drop(&high, "b");
+    put(&high, "c", "1");
+    drop(&high, "c");
+    put(&high, "b", "a value that does not fit where the first one lies, so it is moved");
+    STR(after("", "a"), "a2");
+    STR(after("", "a2"), "b");
+    STR(after("", "b"), "-");
+    kv_overlay_check(&high);
+}
+
 static void a_digest_tells_changes_their_order_and_deletions_apart(void)
 {
     uint64_t digests[4];
@@ -582,6 +651,11 @@ int main(void)
     TEST(forget_keeps_a_key_that_was_changed_again);
     TEST(move_carries_changes_and_deletions_with_the_new_stamp);
     TEST(a_deletion_moved_onto_nothing_leaves_nothing);
+    TEST(a_new_key_leaves_a_settled_overlay_without_a_mark);
+    TEST(a_new_key_leaves_a_mark_where_what_is_below_may_change);
+    TEST(a_new_key_that_was_deleted_below_stays_hidden);
+    TEST(a_key_is_new_no_more_once_it_has_moved_down);
+    TEST(the_order_is_right_after_each_kind_of_change);
     TEST(a_digest_tells_changes_their_order_and_deletions_apart);
     TEST(a_digest_does_not_depend_on_the_seed);
     TEST(no_digest_is_kept_unless_asked_for);

@@ -615,7 +615,7 @@ static void digest_cell(void *ctx, struct bytes key, struct bytes value, uint64_
 }
 
 /* One number for all cells of an overlay. */
-static uint64_t cells_digest(const struct kv_overlay *o)
+static uint64_t cells_digest(struct kv_overlay *o)
 {
     struct kv_overlay sum;
     uint64_t digest;
