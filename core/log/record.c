@@ -29,6 +29,7 @@ void log_segment_header_encode(uint8_t at[LOG_SEGMENT_HEADER],
     put_u64(at + 8, h->generation);
     put_u64(at + 16, h->cluster);
     put_u32(at + 24, h->node);
+    put_u32(at + 28, h->size_kib);
     put_u64(at + 32, h->group_first);
     put_u64(at + 40, h->sum_before);
     put_u64(at + 48, h->base.promised.round);
@@ -58,6 +59,7 @@ int log_segment_header_decode(struct bytes from, struct log_segment_header *h)
         .generation = get_u64(at + 8),
         .cluster = get_u64(at + 16),
         .node = get_u32(at + 24),
+        .size_kib = get_u32(at + 28),
         .group_first = get_u64(at + 32),
         .sum_before = get_u64(at + 40),
         .base = { .promised = { .round = get_u64(at + 48), .node = get_u32(at + 56) },

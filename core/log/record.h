@@ -10,7 +10,7 @@
  *     8      8    generation   rises with every use of a file; keys all checksums in it
  *     16     8    cluster      hash of the cluster's identity
  *     24     4    node
- *     28     4    zero
+ *     28     4    KiB of the file, rounded down: a shorter one was cut off (0 = not known)
  *     32     8    group_first  number of the first group in this segment
  *     40     8    sum_before   checksum of the group before it (0 for the very first)
  *     48     ..   the run state and promise at its start: see `struct log_base`
@@ -59,7 +59,7 @@ struct log_base {
 
 struct log_segment_header {
     uint64_t generation, cluster, group_first, sum_before;
-    uint32_t node;
+    uint32_t node, size_kib;
     struct log_base base;
 };
 

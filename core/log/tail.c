@@ -78,6 +78,7 @@ int log_tail_switch(struct log *l)
     struct log_segment_header h = { .generation = log_generation_after(generation),
                                     .cluster = l->config.cluster,
                                     .node = l->config.node,
+                                    .size_kib = (uint32_t) (l->spare.bytes >> 10),
                                     .group_first = t->number + 1,
                                     .sum_before = t->sum,
                                     .base = t->base };

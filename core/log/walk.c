@@ -105,6 +105,9 @@ static int walk_segment(struct walk *w, uint64_t generation, struct buf *bytes)
     if (err != 0) return header_refused(w, generation, err);
     err = judge_chain(w, generation, &s);
     if (err != 0) return err;
+    if (bytes->len < (uint64_t) s.header.size_kib << 10) { /* no crash makes it shorter */
+        return damaged(w, generation, bytes->len, "the file was cut off");
+    }
     err = w->visitor->segment(w->visitor->ctx, &s.header, bytes->len);
     return err != 0 ? unreadable(w, generation, err) : walk_records(w, &s);
 }

@@ -10,13 +10,16 @@
 enum {
     BLOCK_CACHE_BYTES = 4 << 20, /* small: the cells in use are in our own cache */
     WRITE_BUFFER_BYTES = 8 << 20,
-    WRITE_BUFFERS_MAX = 4,
+    WRITE_BUFFERS_MAX = 3,
     OPEN_FILES_MAX = 128,
     BLOOM_BITS = 10, /* of a key; 1 % of the questions for absent keys read a block */
     INFO_LOG_WARN = 2,
     INFO_LOG_BYTES = 1 << 20,
     INFO_LOGS_MAX = 2,
-    L0_FILES_SLOW = 40, /* the loop writes, so slowing it is the last resort */
+    L0_FILES_COMPACT = 8,
+    /* A write that RocksDB holds up lets the changes in memory grow, so that is the last
+     * resort; long before it, reads have become slow. */
+    L0_FILES_SLOW = 40,
     L0_FILES_STOP = 80,
 };
 
@@ -31,6 +34,10 @@ static void stop_if_failed(const char *what, const char *error)
         what, error);
     _exit(70);
 }
+
+/* Most keys that RocksDB is asked for are of nodes about to be created: this share of each
+ * write buffer says at once that it does not hold them. */
+#define BUFFER_BLOOM_SHARE 0.05
 
 static void set_options(struct rocks *r)
 {
@@ -50,6 +57,9 @@ static void set_options(struct rocks *r)
     rocksdb_options_set_max_write_buffer_number(o, WRITE_BUFFERS_MAX);
     rocksdb_options_set_max_open_files(o, OPEN_FILES_MAX);
     rocksdb_options_set_max_background_jobs(o, 2);
+    rocksdb_options_set_memtable_prefix_bloom_size_ratio(o, BUFFER_BLOOM_SHARE);
+    rocksdb_options_set_memtable_whole_key_filtering(o, 1);
+    rocksdb_options_set_level0_file_num_compaction_trigger(o, L0_FILES_COMPACT);
     rocksdb_options_set_level0_slowdown_writes_trigger(o, L0_FILES_SLOW);
     rocksdb_options_set_level0_stop_writes_trigger(o, L0_FILES_STOP);
     rocksdb_options_set_bytes_per_sync(o, 1 << 20);
@@ -91,11 +101,14 @@ static const char *advice(int code)
 static void destroy_options(struct rocks *r)
 {
     if (r->reading != NULL) rocksdb_readoptions_destroy(r->reading);
+    if (r->listing != NULL) rocksdb_readoptions_destroy(r->listing);
     if (r->writing != NULL) rocksdb_writeoptions_destroy(r->writing);
     if (r->flushing != NULL) rocksdb_flushoptions_destroy(r->flushing);
     rocksdb_block_based_options_destroy(r->table);
     rocksdb_options_destroy(r->options);
     rocksdb_cache_destroy(r->blocks);
+    buf_fini(&r->prefix);
+    buf_fini(&r->prefix_end);
     *r = (struct rocks){ 0 };
 }
 
@@ -114,6 +127,7 @@ int rocks_open(struct rocks *r, const char *dir, char *why, size_t why_size)
         return code;
     }
     r->reading = rocksdb_readoptions_create(); /* verifies the blocks' checksums */
+    r->listing = rocksdb_readoptions_create();
     r->writing = rocksdb_writeoptions_create();
     rocksdb_writeoptions_disable_WAL(r->writing, 1); /* the Paxos log is the truth */
     r->flushing = rocksdb_flushoptions_create();
@@ -179,16 +193,31 @@ static bool iterator_move(struct rocks *r, struct bytes from, enum kv_direction 
     return iterator_key(r, key);
 }
 
+/* Bounded by its prefix: without that, a seek behind the last key of a prefix would walk over
+ * the marks of everything that was deleted in the prefixes after it. */
+static void iterator_make(struct rocks *r, struct bytes prefix)
+{
+    rocks_refresh(r);
+    buf_clear(&r->prefix);
+    buf_put_bytes_raw(&r->prefix, prefix);
+    kv_prefix_end(prefix, &r->prefix_end);
+    rocksdb_readoptions_set_iterate_lower_bound(r->listing, (const char *) r->prefix.ptr,
+                                                r->prefix.len);
+    rocksdb_readoptions_set_iterate_upper_bound(
+        r->listing, (const char *) r->prefix_end.ptr, r->prefix_end.len);
+    r->iterator = rocksdb_create_iterator(r->db, r->listing);
+}
+
 bool rocks_seek(struct rocks *r, struct bytes prefix, struct bytes from,
                 enum kv_direction direction, struct buf *key)
 {
     struct bytes at;
 
-    if (r->iterator == NULL) r->iterator = rocksdb_create_iterator(r->db, r->reading);
+    if (r->iterator == NULL || !bytes_equal(buf_bytes(&r->prefix), prefix)) {
+        iterator_make(r, prefix);
+    }
     buf_clear(key);
     if (!iterator_move(r, from, direction, &at)) return false;
-    if (at.len < prefix.len || !bytes_equal(bytes_of(at.ptr, prefix.len), prefix))
-        return false;
     buf_put_bytes_raw(key, at);
     return true;
 }
@@ -220,7 +249,6 @@ void rocks_write(struct rocks *r)
     stop_if_failed("the state could not be written", error);
     rocksdb_writebatch_destroy(r->batch);
     r->batch = NULL;
-    rocks_refresh(r);
 }
 
 void rocks_flush(struct rocks *r)

@@ -1,7 +1,6 @@
 #include "core/state/state.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,34 +9,33 @@
 
 #include "core/base/check.h"
 #include "core/base/errors.h"
-#include "core/state/cache.h"
+#include "core/state/behind.h"
 #include "core/state/rocks.h"
 
-/* A flush is due when so much was written behind since the last. It bounds what a restart
- * must take from the log again. */
-enum { FLUSH_BYTES = 16 << 20 };
+enum {
+    /* A flush is due when so much was written behind since the last. It bounds what a
+     * restart must take from the log again. */
+    FLUSH_BYTES = 16 << 20,
+    /* A written layer passes into the cache in so many turns or somewhat more; in fewer when
+     * the next one is large already. One turn's share takes 1 ms or so. */
+    SETTLE_TURNS = 8,
+    /* A layer grows to so many times its due size while the one below it is being written.
+     * Memory is the bound that holds always, so then the turn waits: the disk has been
+     * slower than the log's for seconds. */
+    DIRTY_GROWTH_MAX = 16,
+};
 
 struct state {
     struct state_config config;
-    struct kv_view clean;   /* the cache, and RocksDB below it */
-    struct kv_overlay dirty; /* applied and not yet written behind */
+    struct kv_view clean;    /* the cache, and RocksDB below it */
+    struct behind behind;    /* on top of that, what is being written behind */
+    struct kv_overlay dirty; /* on top of all: applied since */
     struct cache cache;
     struct rocks rocks;
     uint64_t slot;          /* the last that a turn named */
-    uint64_t slot_written;  /* written behind up to here */
-    uint64_t writes;        /* how often something was written behind */
-    size_t bytes_unflushed; /* written behind since a flush was last asked for */
+    size_t bytes_unflushed; /* frozen since a flush was last asked for */
+    bool flush_wanted;      /* by state_flush() */
     uint64_t refreshed;     /* flushes_done when the iterator was last let go */
-
-    pthread_t thread; /* flushes */
-    pthread_mutex_t lock;
-    pthread_cond_t wake;
-    struct {
-        uint64_t writes, slot; /* as they were when the flush was asked for */
-    } wanted;      /* under `lock` */
-    bool stopping; /* under `lock` */
-    _Atomic uint64_t flushed; /* a slot */
-    _Atomic uint64_t flushes_done;
 };
 
 static bool clean_get(struct kv_view *v, struct bytes key, struct bytes *value)
@@ -60,31 +58,6 @@ static bool clean_seek(struct kv_view *v, struct bytes prefix, struct bytes from
     struct state *s = CONTAINER_OF(v, struct state, clean);
 
     return rocks_seek(&s->rocks, prefix, from, direction, key);
-}
-
-static void *flush_run(void *arg)
-{
-    struct state *s = arg;
-    uint64_t writes_done = 0;
-
-    pthread_mutex_lock(&s->lock);
-    for (;;) {
-        uint64_t slot = s->wanted.slot;
-        if (s->wanted.writes == writes_done) {
-            if (s->stopping) break;
-            pthread_cond_wait(&s->wake, &s->lock);
-            continue;
-        }
-        writes_done = s->wanted.writes;
-        pthread_mutex_unlock(&s->lock);
-        rocks_flush(&s->rocks);
-        atomic_store(&s->flushed, slot);
-        atomic_fetch_add(&s->flushes_done, 1);
-        if (s->config.on_flushed != NULL) s->config.on_flushed(s->config.ctx);
-        pthread_mutex_lock(&s->lock);
-    }
-    pthread_mutex_unlock(&s->lock);
-    return NULL;
 }
 
 static int code_of_errno(void)
@@ -125,10 +98,10 @@ int state_open(const struct state_config *config, struct state **state, char *wh
     s->config.dir = NULL; /* borrowed for the call only */
     s->clean = (struct kv_view){ .get = clean_get, .seek = clean_seek };
     cache_init(&s->cache, config->cache_bytes, config->seed);
-    kv_overlay_init(&s->dirty, &s->clean, config->seed);
-    CHECK(pthread_mutex_init(&s->lock, NULL) == 0);
-    CHECK(pthread_cond_init(&s->wake, NULL) == 0);
-    CHECK(pthread_create(&s->thread, NULL, flush_run, s) == 0);
+    behind_init(&s->behind, &s->rocks, &s->clean, config->seed);
+    s->behind.on_flushed = config->on_flushed;
+    s->behind.ctx = config->ctx;
+    kv_overlay_init(&s->dirty, &s->behind.frozen.view, config->seed);
     *state = s;
     return 0;
 }
@@ -138,46 +111,50 @@ struct kv_overlay *state_applied(struct state *s)
     return &s->dirty;
 }
 
-static void write_cell(void *ctx, struct bytes key, struct bytes value, uint64_t stamp)
+/* All that is dirty is frozen, if it may be now; R1. */
+static bool freeze(struct state *s)
 {
-    struct state *s = ctx;
-
-    (void) stamp;
-    rocks_gather(&s->rocks, key, value);
-    cache_put(&s->cache, key, value);
+    if (s->dirty.count == 0) return true;
+    if (behind_phase(&s->behind) != BEHIND_EMPTY) return false;
+    s->bytes_unflushed += s->dirty.bytes;
+    behind_freeze(&s->behind, &s->dirty, s->slot);
+    return true;
 }
 
-/* R1: all that is dirty in one atomic write. The cells go on as clean ones. */
-static void write_behind(struct state *s, uint64_t slot)
+/* Waits for the writing threads: at the end, and when memory is at its bound. */
+static void empty_behind(struct state *s)
 {
-    if (s->dirty.count == 0) return;
-    kv_overlay_each(&s->dirty, write_cell, s);
-    rocks_write(&s->rocks);
-    s->bytes_unflushed += s->dirty.bytes;
-    s->slot_written = slot;
-    s->writes++;
-    kv_overlay_clear(&s->dirty);
+    behind_wait(&s->behind);
+    behind_settle(&s->behind, &s->cache, SIZE_MAX);
+    CHECK(behind_phase(&s->behind) == BEHIND_EMPTY);
 }
 
 static void ask_for_flush(struct state *s)
 {
     s->bytes_unflushed = 0;
-    pthread_mutex_lock(&s->lock);
-    s->wanted.writes = s->writes;
-    s->wanted.slot = s->slot_written;
-    pthread_cond_signal(&s->wake);
-    pthread_mutex_unlock(&s->lock);
+    s->flush_wanted = false;
+    behind_flush(&s->behind);
+}
+
+static void write_behind_when_due(struct state *s)
+{
+    if (s->dirty.bytes >= DIRTY_GROWTH_MAX * s->config.dirty_bytes) empty_behind(s);
+    if (s->dirty.bytes >= s->config.dirty_bytes || s->flush_wanted) {
+        if (freeze(s) && s->flush_wanted) ask_for_flush(s);
+    }
+    if (s->bytes_unflushed >= FLUSH_BYTES) ask_for_flush(s);
 }
 
 void state_turn(struct state *s, uint64_t slot)
 {
     CHECK(slot >= s->slot);
     s->slot = slot;
-    if (s->dirty.bytes >= s->config.dirty_bytes) write_behind(s, slot);
-    if (s->bytes_unflushed >= FLUSH_BYTES) ask_for_flush(s);
+    behind_settle(&s->behind, &s->cache,
+                  (s->config.dirty_bytes + s->dirty.bytes) / SETTLE_TURNS);
+    write_behind_when_due(s);
 
     /* An iterator keeps alive what it saw: buffers that are on disk by now. */
-    uint64_t done = atomic_load(&s->flushes_done);
+    uint64_t done = atomic_load(&s->behind.flushes_done);
     if (done != s->refreshed) rocks_refresh(&s->rocks);
     s->refreshed = done;
     cache_trim(&s->cache);
@@ -185,33 +162,25 @@ void state_turn(struct state *s, uint64_t slot)
 
 uint64_t state_flushed(const struct state *s)
 {
-    return atomic_load(&s->flushed);
+    return atomic_load(&s->behind.flushed);
 }
 
 void state_flush(struct state *s, uint64_t slot)
 {
-    CHECK(slot >= s->slot);
-    s->slot = slot;
-    write_behind(s, slot);
-    ask_for_flush(s);
-    cache_trim(&s->cache);
+    s->flush_wanted = true;
+    state_turn(s, slot);
 }
 
 /* What is dirty at the end was applied with slots that no turn has named yet, perhaps, so
  * the end flushes whatever the slots say. */
 void state_close(struct state *s)
 {
-    write_behind(s, s->slot);
-    pthread_mutex_lock(&s->lock);
-    s->stopping = true;
-    pthread_cond_signal(&s->wake);
-    pthread_mutex_unlock(&s->lock);
-    CHECK(pthread_join(s->thread, NULL) == 0);
-    rocks_flush(&s->rocks);
+    empty_behind(s);
+    freeze(s);
+    behind_flush(&s->behind);
+    behind_fini(&s->behind);
     rocks_close(&s->rocks);
     kv_overlay_fini(&s->dirty);
     cache_fini(&s->cache);
-    pthread_cond_destroy(&s->wake);
-    pthread_mutex_destroy(&s->lock);
     free(s);
 }

@@ -489,6 +489,21 @@ static void damage_in_the_middle_is_refused_by_file_and_offset(void)
     log_close(l);
 }
 
+/* What is left is a sound chain, so only the size tells. */
+static void a_file_that_was_cut_off_is_damage(void)
+{
+    size_t at[200];
+    enum log_record_kind kind[200];
+
+    build_small();
+    int count = groups_of(0, at, kind);
+    int fd = open_segment(0);
+    IS(ftruncate(fd, (off_t) at[count / 2]), 0);
+    close(fd);
+    IS(try_open(), ERR_DAMAGED);
+    OK(strstr(why, "the file was cut off") != NULL);
+}
+
 /* L1: the mark says that the group before it was on disk, so it cannot be a tear. */
 static void a_marked_group_is_never_cut_and_an_unmarked_one_is(void)
 {
@@ -885,6 +900,7 @@ int main(void)
     TEST(a_group_larger_than_a_segment_gets_its_own);
     TEST(a_gap_ends_what_can_be_read);
     TEST(damage_in_the_middle_is_refused_by_file_and_offset);
+    TEST(a_file_that_was_cut_off_is_damage);
     TEST(a_marked_group_is_never_cut_and_an_unmarked_one_is);
     TEST(a_tear_in_an_older_segment_is_damage);
     TEST(a_missing_segment_is_damage);

@@ -2,8 +2,8 @@
  * and a crash leaves the state at one slot.
  *
  * Method: each cell tells its slot; a random run is compared, cell by cell and key by key,
- * with an overlay on nothing. A crash is this program run again as a child that ends
- * without closing. Replay the random run with:  SEED=<n> ./t_state */
+ * with an overlay on nothing, while threads write and flush as they get to it. A crash is
+ * this program run again as a child that ends without closing, or is killed. Replay the random run with:  SEED=<n> ./t_state */
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -89,7 +89,10 @@ static bool has(const char *key)
 static void flush(void)
 {
     state_flush(s, slot);
-    while (state_flushed(s) < slot) usleep(500);
+    while (state_flushed(s) < slot) {
+        state_turn(s, slot);
+        usleep(500);
+    }
 }
 
 static void what_is_applied_comes_back_after_a_stop(void)
@@ -195,11 +198,158 @@ static void many_changes_flush_by_themselves(void)
         put(key, value);
         state_turn(s, slot);
     }
-    for (int i = 0; i < 2000 && state_flushed(s) == 0; i++) usleep(1000);
+    for (int i = 0; i < 10000 && state_flushed(s) == 0; i++) usleep(1000);
     OK(state_flushed(s) > 0);
     OK(holds("n/1", value));
     OK(holds("n/6000", value));
     slot = 6000;
+    state_close(s);
+}
+
+/* Turns until nothing is on its way any more. */
+static void settle(void)
+{
+    for (int i = 0; i < 400; i++) {
+        state_turn(s, slot);
+        usleep(100);
+    }
+}
+
+static void list_is(const char *want)
+{
+    struct buf key = { 0 }, all = { 0 };
+
+    while (kv_next(view(), BYTES_LIT("n/"), &key)) {
+        buf_put_bytes_raw(&all, bytes_of(key.ptr + 2, key.len - 2));
+    }
+    OK(bytes_equal(buf_bytes(&all), bytes_str(want)));
+    buf_fini(&all);
+}
+
+/* Which layer a cell lies in is known: a layer stays frozen until the next turn at least. */
+static void reads_see_dirty_frozen_and_clean_cells(void)
+{
+    fresh();
+    slot = 1;
+    for (const char *name = "abcdefg"; *name != '\0'; name++) {
+        put((char[]){ 'n', '/', *name, '\0' }, "clean");
+        OK(has((char[]){ 'n', '/', *name, '\0' }));
+    }
+    flush();
+    settle();
+    slot = 2;
+    put("n/b", "frozen");
+    put("n/c", "frozen");
+    put("n/h", "frozen");
+    put("n/i", "frozen");
+    kv_delete(state_applied(s), BYTES_LIT("n/d"), slot);
+    kv_delete(state_applied(s), BYTES_LIT("n/e"), slot);
+    state_flush(s, slot);
+    IS(state_applied(s)->count, 0);
+    put("n/c", "dirty");
+    put("n/e", "dirty");
+    put("n/j", "dirty");
+    kv_delete(state_applied(s), BYTES_LIT("n/i"), slot);
+    kv_delete(state_applied(s), BYTES_LIT("n/f"), slot);
+
+    for (int round = 0; round < 2; round++) {
+        OK(holds("n/a", "clean") && holds("n/b", "frozen") && holds("n/c", "dirty"));
+        OK(!has("n/d") && holds("n/e", "dirty") && !has("n/f") && holds("n/g", "clean"));
+        OK(holds("n/h", "frozen") && !has("n/i") && holds("n/j", "dirty"));
+        list_is("abceghj");
+        settle(); /* what was frozen is clean in the second round */
+    }
+    state_close(s);
+}
+
+/* The cache still holds older values of the cells that were written. */
+static void a_layer_passes_into_the_cache_over_many_turns(void)
+{
+    char key[32], value[32];
+
+    fresh();
+    for (slot = 1; slot <= 5; slot++) {
+        for (int i = 0; i < 300; i++) {
+            snprintf(key, sizeof key, "n/%d", i);
+            snprintf(value, sizeof value, "%d at %d", i, (int) slot);
+            put(key, value);
+        }
+        state_flush(s, slot);
+        for (int turn = 0; turn < 60; turn++) {
+            int i = (int) rng_below(&rng, 300);
+            snprintf(key, sizeof key, "n/%d", i);
+            snprintf(value, sizeof value, "%d at %d", i, (int) slot);
+            OK(holds(key, value));
+            state_turn(s, slot);
+            usleep(50);
+        }
+        settle();
+    }
+    slot = 5;
+    state_close(s);
+}
+
+static void a_flush_asked_for_during_another_comes_too(void)
+{
+    fresh();
+    for (slot = 1; slot <= 20; slot++) {
+        put("m", "cell");
+        state_flush(s, slot);
+    }
+    slot = 20;
+    for (int i = 0; i < 5000 && state_flushed(s) < slot; i++) {
+        usleep(500);
+        state_turn(s, slot);
+    }
+    IS(state_flushed(s), 20);
+    state_close(s);
+}
+
+/* However slow the writing is: the turn waits then. */
+static void memory_holds_no_more_changes_than_its_bound(void)
+{
+    static char value[7000];
+    char key[32];
+
+    fresh();
+    config.dirty_bytes = 1000;
+    state_close(s);
+    reopen();
+    memset(value, 'x', sizeof value - 1);
+    for (slot = 1; slot <= 500; slot++) {
+        snprintf(key, sizeof key, "n/%d", (int) slot);
+        put(key, value);
+        state_turn(s, slot);
+        OK(state_applied(s)->bytes < 16 * config.dirty_bytes);
+    }
+    slot = 500;
+    OK(holds("n/1", value));
+    OK(holds("n/500", value));
+    state_close(s);
+}
+
+static void a_close_while_writing_loses_nothing(void)
+{
+    char key[32], value[32];
+
+    fresh();
+    for (slot = 1; slot <= 20; slot++) {
+        for (int i = 0; i < 200; i++) {
+            snprintf(key, sizeof key, "n/%d", i);
+            snprintf(value, sizeof value, "%d at %d", i, (int) slot);
+            put(key, value);
+            if (i == 100) state_flush(s, slot);
+        }
+        if (slot % 2 == 0) state_turn(s, slot);
+        state_close(s);
+        reopen();
+        for (int i = 0; i < 200; i++) {
+            snprintf(key, sizeof key, "n/%d", i);
+            snprintf(value, sizeof value, "%d at %d", i, (int) slot);
+            OK(holds(key, value));
+        }
+    }
+    slot = 20;
     state_close(s);
 }
 
@@ -337,6 +487,7 @@ static void a_random_run_reads_like_the_model(void)
         random_change();
         random_question();
         if (rng_below(&rng, 4) == 0) state_turn(s, slot);
+        if (rng_below(&rng, 50) == 0) usleep((unsigned) rng_below(&rng, 300));
         if (rng_below(&rng, 400) == 0) state_flush(s, slot);
         if (rng_below(&rng, 100) == 0) compare_ends();
         if (rng_below(&rng, 4000) == 0) {
@@ -384,6 +535,26 @@ static int child_crashes(void)
     _exit(33);
 }
 
+/* Slot n changes cell n % 50; large cells, so that RocksDB flushes by itself too. */
+static int child_goes_on(void)
+{
+    static char text[2000];
+    char key[32];
+
+    config.dirty_bytes = 20000;
+    if (state_open(&config, &s, why, sizeof why) != 0) return 1;
+    memset(text, 'x', sizeof text - 1);
+    for (slot = 1; slot < 1000000; slot++) {
+        text[snprintf(text, sizeof text, "%llu", (unsigned long long) slot)] = ' ';
+        snprintf(key, sizeof key, "n/%llu", (unsigned long long) slot % 50);
+        put("m", text);
+        put(key, text);
+        if (slot % 1000 == 0) state_flush(s, slot);
+        else state_turn(s, slot);
+    }
+    return 2;
+}
+
 static int child_cannot_write(void)
 {
     static char value[200000];
@@ -420,6 +591,41 @@ static void a_crash_leaves_the_state_at_one_slot(void)
     snprintf(key, sizeof key, "%ld", at);
     OK(holds("n/hot", key));
     state_close(s);
+}
+
+static long number_in(const char *key)
+{
+    struct bytes value;
+
+    return kv_get(view(), bytes_str(key), &value) ? strtol((const char *) value.ptr, NULL, 10)
+                                                  : 0;
+}
+
+static void a_kill_at_any_time_leaves_the_state_at_one_slot(void)
+{
+    char key[32];
+
+    for (int run = 0; run < 8; run++) {
+        wipe(dir);
+        configure();
+        fflush(stdout);
+        pid_t child = fork();
+        if (child == 0) {
+            execl("/proc/self/exe", "t_state", "go-on", dir, (char *) NULL);
+            _exit(127);
+        }
+        usleep(100000 + (unsigned) rng_below(&rng, 200000));
+        kill(child, SIGKILL);
+        waitpid(child, NULL, 0);
+        reopen();
+        long at = number_in("m");
+        for (long i = 0; i < 50; i++) {
+            snprintf(key, sizeof key, "n/%ld", i);
+            long newest = at - (at - i % 50 + 50) % 50;
+            IS(number_in(key), newest > 0 ? newest : 0);
+        }
+        state_close(s);
+    }
 }
 
 /* Some builds of RocksDB end it themselves, by an assertion on the failed file. */
@@ -516,6 +722,7 @@ int main(int argc, char **argv)
         snprintf(dir, sizeof dir, "%s", argv[2]);
         configure();
         if (strcmp(argv[1], "crash") == 0) return child_crashes();
+        if (strcmp(argv[1], "go-on") == 0) return child_goes_on();
         return strcmp(argv[1], "read") == 0 ? child_reads() : child_cannot_write();
     }
     printf("# SEED=%" PRIu64 "\n", seed);
@@ -529,10 +736,16 @@ int main(int argc, char **argv)
     TEST(flushed_names_the_slot_that_is_on_disk);
     TEST(the_loop_is_woken_after_a_flush);
     TEST(many_changes_flush_by_themselves);
+    TEST(reads_see_dirty_frozen_and_clean_cells);
+    TEST(a_layer_passes_into_the_cache_over_many_turns);
+    TEST(a_flush_asked_for_during_another_comes_too);
+    TEST(memory_holds_no_more_changes_than_its_bound);
+    TEST(a_close_while_writing_loses_nothing);
     TEST(values_stay_until_the_turn_ends);
     TEST(the_cache_keeps_its_bound_and_what_is_asked_for);
     TEST(a_random_run_reads_like_the_model);
     TEST(a_crash_leaves_the_state_at_one_slot);
+    TEST(a_kill_at_any_time_leaves_the_state_at_one_slot);
     TEST(a_failed_write_ends_the_process);
     TEST(a_cell_that_rotted_ends_the_process);
     TEST(a_state_in_use_is_refused);
