@@ -11,6 +11,7 @@ int command_set(const struct options *o);
 int command_delete(const struct options *o);
 int command_ls(const struct options *o);
 int command_stat(const struct options *o);
+int command_watch(const struct options *o);
 int command_call(const struct options *o);
 int command_lock(const struct options *o);
 int command_status(const struct options *o);

@@ -31,6 +31,15 @@
     "a daemon) is out of its reach; one that stays behind in the background is not waited\n" \
     "for. --wait 0 does not wait: exit status 5 when another one holds the lock."
 
+#define WATCH_HELP                                                                          \
+    "Prints one line per event, \"ZXID KIND PATH\", until it is interrupted; KIND is created,\n" \
+    "changed, deleted or children. The node need not be there. Events are neither lost nor\n" \
+    "doubled when servers fail. Two more kinds: armed, the first line: changes after that\n" \
+    "zxid will be told; lagged: changes up to that zxid may be missing, read again.\n"        \
+    "--value appends the data as JSON. -o json prints one object per line: {\"zxid\", \"kind\",\n" \
+    "\"path\"} and with --value \"data\" (or \"data_base64\"). --exec runs a command for every\n" \
+    "event (not for armed), with TIDELOCK_EVENT_ZXID, _KIND and _PATH in its environment."
+
 #define CALL_HELP                                                                           \
     "ARGS is one JSON value (default null). The value is printed as JSON, a string without\n" \
     "quotes; -o json prints {\"value\", \"zxid\"}. The call runs in a session that ends with\n" \
@@ -67,6 +76,9 @@ static const struct command commands[] = {
     { "ls", "PATH", "list the names of a node's children", "",
       FLAG_BIT(AFTER) | FLAG_BIT(LIMIT), 1, 1, false, command_ls },
     { "stat", "PATH", "print a node's stat", "", 0, 1, 1, false, command_stat },
+    { "watch", "PATH", "print changes of a node as they happen", WATCH_HELP,
+      FLAG_BIT(CHILDREN) | FLAG_BIT(ONCE) | FLAG_BIT(VALUE) | FLAG_BIT(EXEC), 1, 1, false,
+      command_watch },
     { "call", "RECIPE.FUNCTION [ARGS]", "run a recipe's function", CALL_HELP,
       FLAG_BIT(WAIT) | FLAG_BIT(GUARD), 1, 2, false, command_call },
     { "lock", "PATH -- COMMAND ...", "run a command while holding a lock", LOCK_HELP,

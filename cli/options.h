@@ -42,6 +42,10 @@
     X(SECONDS, "seconds", "S", NUMBER, 1, 86400, "how long to measure (default 10)")      \
     X(WARMUP, "warmup", "S", NUMBER, 0, 3600, "unmeasured seconds before (default 3)")    \
     X(KEYS, "keys", "N", NUMBER, 1, 1000000, "nodes to work on (default 1024)")           \
+    X(CHILDREN, "children", NULL, SWITCH, 0, 0, "children created or deleted, too")        \
+    X(ONCE, "once", NULL, SWITCH, 0, 0, "end after the first event")                      \
+    X(VALUE, "value", NULL, SWITCH, 0, 0, "print the new data, too")                      \
+    X(EXEC, "exec", "CMD", TEXT, 0, 0, "run `sh -c CMD` for every event, one after the other") \
     X(SPREAD, "spread", NULL, SWITCH, 0, 0, "clients on all servers, not on the leader")
 /* clang-format on */
 

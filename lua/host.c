@@ -190,6 +190,7 @@ static bool state_open(struct lua_host *h, struct recipe_state *s, struct bytes 
     }
     sandbox_refill(&s->sandbox);
     if (sandbox_call(&s->sandbox, compile, s) == LUA_OK) return true;
+    out->fuel = h->budget.fuel_max; /* the compiler pays none, and may have done much */
     end_with_error_value(s, out);
     state_close(s);
     return false;
@@ -275,6 +276,13 @@ static void state_settle(struct recipe_state *s)
     if (b->over != SANDBOX_WITHIN || b->memory > b->budget.memory_max / 4) state_close(s);
 }
 
+/* What ends over budget counts in full: memory and time cost as much as fuel does. */
+static uint64_t fuel_spent(const struct sandbox *b)
+{
+    if (b->over != SANDBOX_WITHIN || b->fuel == 0) return b->budget.fuel_max;
+    return b->fuel < b->budget.fuel_max ? b->budget.fuel_max - b->fuel : 0;
+}
+
 static void run_in_state(struct lua_host *h, struct recipe_state *s,
                          const struct script_call *call, struct script_result *out)
 {
@@ -284,6 +292,7 @@ static void run_in_state(struct lua_host *h, struct recipe_state *s,
     if (sandbox_call(&s->sandbox, run_protected, &c) != LUA_OK) {
         end_with_error_value(s, out);
     }
+    out->fuel = fuel_spent(&s->sandbox);
     state_settle(s);
 }
 

@@ -30,6 +30,7 @@
     X(NO_CALL,          -18, "no_call",           "no such call is waiting")                   \
     X(REFUSED,          -19, "refused",           "the recipe refused the call")               \
     X(RESERVED,         -20, "reserved",          "this path belongs to the server")           \
+    X(LAGGED,           -21, "lagged",            "events since then are not kept any more: read again") \
     /* The service cannot take the request now; it is in no batch, so ask again. */            \
     X(NO_QUORUM,        -30, "no_quorum",         "no majority of servers can be reached")     \
     X(BUSY,             -31, "busy",              "the server's queue is full: ask again later") \

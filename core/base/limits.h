@@ -42,6 +42,10 @@
 #define PENDING_BYTES_MAX (64u << 20)
 #define WAITING_CALLS_MAX LIMIT(65536u, 256u) /* recipe calls waiting on the leader */
 
+/* Watches: near 200 bytes each, and the path. */
+#define CONN_WATCHES_MAX LIMIT(100000u, 64u) /* of one connection */
+#define WATCHES_MAX      LIMIT(1000000u, 256u) /* of one server */
+
 /* Messages. */
 #define RPC_BYTES_MAX      (REQUEST_BYTES_MAX + 4096u) /* one request with its envelope */
 #define RPC_HELLO_BYTES_MAX 4096u /* one request before hello: a stranger costs no more */

@@ -47,5 +47,7 @@ int client_fail(int code, const char *message); /* returns code; message NULL: i
 /* The limit of a call that may wait for so long on the server. */
 uint64_t client_limit_ms(const tl_client *c, uint32_t wait_ms);
 void client_ask(tl_client *c, struct call *call); /* returns when it has ended */
+uint64_t client_watch(tl_client *c, const struct client_watch *w);
+void *client_unwatch(tl_client *c, uint64_t handle);
 
 #endif

@@ -46,6 +46,7 @@ SAME(CANCELLED);
 SAME(NO_CALL);
 SAME(REFUSED);
 SAME(RESERVED);
+SAME(LAGGED);
 SAME(NO_QUORUM);
 SAME(BUSY);
 SAME(PENDING);
@@ -287,6 +288,26 @@ void client_ask(tl_client *c, struct call *call)
     while (!call->ended) wait_look(c, &call->ended_signal);
     pthread_mutex_unlock(&c->lock);
     pthread_cond_destroy(&call->ended_signal);
+}
+
+/* --- watching --- */
+
+uint64_t client_watch(tl_client *c, const struct client_watch *w)
+{
+    pthread_mutex_lock(&c->lock);
+    const uint64_t handle = client_core_watch(c->core, now_ms(), w);
+    pthread_mutex_unlock(&c->lock);
+    wake(c);
+    return handle;
+}
+
+void *client_unwatch(tl_client *c, uint64_t handle)
+{
+    pthread_mutex_lock(&c->lock);
+    void *const ctx = client_core_unwatch(c->core, now_ms(), handle);
+    pthread_mutex_unlock(&c->lock);
+    wake(c);
+    return ctx;
 }
 
 /* --- opening and closing --- */

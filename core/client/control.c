@@ -69,6 +69,14 @@ static void control_ping(struct client_core *c, uint64_t now_ms)
     pack_array(&c->out, 0);
 }
 
+static void control_look(struct client_core *c, uint64_t now_ms)
+{
+    control_begin(c, now_ms, CONTROL_LOOK, METHOD_STAT);
+    c->look_ms = now_ms;
+    pack_array(&c->out, 1);
+    pack_cstr(&c->out, "/");
+}
+
 void control_cancel(struct client_core *c, uint64_t now_ms, const struct request *r)
 {
     control_begin(c, now_ms, CONTROL_CANCEL, METHOD_CALL_CANCEL);
@@ -105,7 +113,9 @@ static void stage_ready(struct client_core *c, uint64_t now_ms)
     c->stage = CLIENT_READY;
     c->opened = true;
     c->trouble = 0;
+    c->look_ms = now_ms;
     requests_flush(c, now_ms);
+    watches_flush(c, now_ms);
     if (c->closing && session_lives(c)) {
         control_of_session(c, now_ms, CONTROL_CLOSE, METHOD_SESSION_CLOSE);
     }
@@ -205,6 +215,7 @@ static int control_done(struct client_core *c, uint64_t now_ms, enum control con
         return 0;
     case CONTROL_NONE:
     case CONTROL_PING:
+    case CONTROL_LOOK:
     case CONTROL_CANCEL:
     case CONTROL_COUNT:
         break;
@@ -228,6 +239,10 @@ int control_answered(struct client_core *c, uint64_t now_ms, enum control contro
     }
     if (code == 0) return control_done(c, now_ms, control, result);
     if (control == CONTROL_PING) return 0;
+    if (control == CONTROL_LOOK) {
+        if (code_is_for_now(code)) core_refused(c, now_ms, code);
+        return 0;
+    }
     if (control != CONTROL_HELLO) return session_refused(c, now_ms, control, code);
     if (code == ERR_WRONG_CLUSTER || code == ERR_BAD_PROTOCOL) {
         core_end(c, code);
@@ -243,6 +258,14 @@ static uint64_t renew_at_ms(const struct client_core *c)
                      !c->control_asked[CONTROL_RENEW];
 
     return due ? c->renewed_ms + c->timeout_ms / 3 : NEVER;
+}
+
+static uint64_t look_at_ms(const struct client_core *c)
+{
+    const bool due = c->watches_count > 0 && !session_lives(c) &&
+                     c->stage == CLIENT_READY && !c->control_asked[CONTROL_LOOK];
+
+    return due ? c->look_ms + LOOK_AFTER_MS : NEVER;
 }
 
 static uint64_t quiet_ms(const struct client_core *c)
@@ -296,6 +319,7 @@ void control_tick(struct client_core *c, uint64_t now_ms)
         c->cancel_retry_ms = NEVER;
         requests_cancel_again(c, now_ms);
     }
+    if (now_ms >= look_at_ms(c)) control_look(c, now_ms);
     quiet_tick(c, now_ms);
 }
 
@@ -310,6 +334,7 @@ uint64_t control_next_ms(const struct client_core *c)
 
     if (c->stage == CLIENT_DOWN) return next;
     if (c->control_retry_ms == NEVER) next = earlier(next, renew_at_ms(c));
+    next = earlier(next, look_at_ms(c));
     next = earlier(next, c->control_retry_ms);
     next = earlier(next, c->cancel_retry_ms);
     return earlier(next, quiet_at_ms(c));

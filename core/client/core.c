@@ -19,6 +19,8 @@ struct client_core *client_core_new(const struct client_core_config *config)
     CHECK(c->zone != NULL);
     list_init(&c->writes);
     list_init(&c->others);
+    list_init(&c->wanted);
+    list_init(&c->watches);
     c->seq_next = 1;
     c->due_ms = c->writes_retry_ms = NEVER;
     c->control_retry_ms = c->cancel_retry_ms = NEVER;
@@ -30,6 +32,8 @@ void client_core_free(struct client_core *c)
     if (c == NULL) return;
     core_end(c, ERR_CLOSED);
     CHECK(c->count == 0);
+    CHECK(c->watches_count == 0);
+    free(c->watch_slots);
     msgpack_zone_free(c->zone);
     buf_fini(&c->in);
     buf_fini(&c->out);
@@ -48,6 +52,7 @@ void core_end(struct client_core *c, int code)
         requests_end_all(c, &c->writes, c->ended);
         requests_end_all(c, &c->others, c->ended);
     }
+    watches_end_all(c, c->ended);
 }
 
 bool code_is_for_now(int code)
@@ -80,6 +85,7 @@ void client_core_connected(struct client_core *c, uint64_t now_ms)
     c->connected_ms = now_ms;
     c->wants_other = c->ended != 0;
     c->control_retry_ms = NEVER;
+    c->zxid_seen = 0;
     c->stage = CLIENT_HELLO;
     control_hello(c, now_ms);
 }
@@ -91,6 +97,7 @@ void client_core_disconnected(struct client_core *c, uint64_t now_ms)
     buf_clear(&c->in);
     buf_clear(&c->out);
     requests_lost(c, now_ms);
+    watches_lost(c);
 }
 
 struct buf *client_core_output(struct client_core *c)
@@ -102,6 +109,7 @@ uint64_t client_core_tick(struct client_core *c, uint64_t now_ms)
 {
     control_tick(c, now_ms);
     requests_tick(c, now_ms);
+    watches_flush(c, now_ms);
 
     const uint64_t next = control_next_ms(c);
 

@@ -24,10 +24,14 @@
  * A server that stays silent while something is asked of it gets a ping, and then counts as
  * lost: client_core_wants_other().
  *
+ * Watches without a session keep the connection honest by a small strong read now and then:
+ * it finds a server that is cut off or silent, and tells how far events are complete.
+ *
  * Invariants: B1 each request completes at most once. B2 within a session writes are sent
  * in the order of seq, on every connection; those that a server refused for now are sent
  * again in that order before any new one. B3 `ack` never passes an unanswered seq. B4 the
- * deadline never goes beyond what a server acknowledged. */
+ * deadline never goes beyond what a server acknowledged. B5 a watch tells of
+ * no zxid at or below one that it told of. */
 #ifndef CORE_CLIENT_CORE_H
 #define CORE_CLIENT_CORE_H
 
@@ -95,6 +99,53 @@ uint64_t client_core_request(struct client_core *c, uint64_t now_ms,
 /* The caller stops waiting: a write goes on without it, a waiting call is withdrawn. `done`
  * is not called any more. */
 void client_core_cancel(struct client_core *c, uint64_t handle);
+
+/* --- watches --- */
+
+#define CLIENT_WATCHES_MAX LIMIT(100000u, 64u)
+
+enum client_event_kind {
+    CLIENT_EVENT_CREATED = 1,
+    CLIENT_EVENT_CHANGED,
+    CLIENT_EVENT_DELETED,
+    CLIENT_EVENT_CHILDREN,
+    CLIENT_EVENT_ARMED,  /* for the first time: what comes after `zxid` will be told */
+    CLIENT_EVENT_LAGGED, /* events up to `zxid` may be missing: read again. It is armed */
+    CLIENT_EVENT_ENDED,  /* with `code`: the last of this watch */
+};
+
+struct client_event {
+    enum client_event_kind kind;
+    uint64_t handle;   /* of the watch */
+    uint64_t zxid;
+    struct bytes path; /* borrowed for the call */
+    struct bytes data; /* CREATED, CHANGED of a watch with `value`; NULL: null data */
+    int code;          /* ENDED */
+};
+
+/* May make and end watches and requests, this one too, but not free the core. */
+typedef void (*client_watch_fn)(void *ctx, const struct client_event *e);
+
+struct client_watch {
+    struct bytes path;
+    bool data, children; /* what of the node; at least one */
+    bool once;           /* ends with its first event */
+    bool value;          /* events carry the data */
+    client_watch_fn fn;
+    void *ctx;
+};
+
+/* A watch goes on over lost connections, on whichever server: it is armed again from the
+ * zxid up to which everything is known to have been told, so that no event is missing and
+ * none comes twice; LAGGED says that the servers do not remember that far. Events of a watch
+ * come in the order of zxids. ENDED comes when a server refuses the watch, or the core ends
+ * or is freed; not after client_core_unwatch(). A watch that fired and was armed once is
+ * gone without an ENDED. Returns the handle, 0 when there are too many; fn is never called
+ * from within. */
+uint64_t client_core_watch(struct client_core *c, uint64_t now_ms,
+                           const struct client_watch *w);
+/* fn is not called any more. Returns the watch's ctx; NULL for an unknown handle. */
+void *client_core_unwatch(struct client_core *c, uint64_t now_ms, uint64_t handle);
 
 /* 0 = being opened, ready = 1, or the negative code that ended it for good. */
 int client_core_ready(const struct client_core *c);

@@ -13,6 +13,12 @@ static const char *message_of(const msgpack_object *error, char *room, size_t si
     return room;
 }
 
+/* Events stand before any answer that shows their change: what an answer names is told. */
+static void zxid_see(struct client_core *c, uint64_t zxid)
+{
+    if (zxid > c->zxid_seen) c->zxid_seen = zxid;
+}
+
 static int response_take(struct client_core *c, uint64_t now_ms,
                          const struct rpc_message *m)
 {
@@ -21,6 +27,7 @@ static int response_take(struct client_core *c, uint64_t now_ms,
     char message[256];
 
     if (failed && (code >= 0 || code < INT16_MIN)) return ERR_BAD_MESSAGE;
+    if (!failed) zxid_see(c, rpc_uint(rpc_member(m->result, "zxid"), 0));
     if (m->msgid < CONTROL_COUNT) {
         return control_answered(c, now_ms, (enum control) m->msgid, (int) code, m->result);
     }
@@ -38,6 +45,19 @@ static int response_take(struct client_core *c, uint64_t now_ms,
     return 0;
 }
 
+/* Those that are not known are for a later version. */
+static int notification_take(struct client_core *c, uint64_t now_ms,
+                             const struct rpc_message *m)
+{
+    if (bytes_equal(m->method_name, BYTES_LIT("events"))) {
+        return watches_events_came(c, m->params);
+    }
+    if (bytes_equal(m->method_name, BYTES_LIT("lagged"))) {
+        return watches_lagged_came(c, now_ms, m->params);
+    }
+    return 0;
+}
+
 static int message_take(struct client_core *c, uint64_t now_ms, struct bytes bytes)
 {
     struct rpc_message m;
@@ -45,7 +65,7 @@ static int message_take(struct client_core *c, uint64_t now_ms, struct bytes byt
     msgpack_zone_clear(c->zone);
     int rc = rpc_decode(bytes, c->zone, &m);
     if (rc != 0) return rc;
-    if (m.type == 2) return 0; /* no notification is known to this version */
+    if (m.type == 2) return notification_take(c, now_ms, &m);
     return m.type == 1 ? response_take(c, now_ms, &m) : ERR_BAD_MESSAGE;
 }
 
@@ -68,5 +88,6 @@ int client_core_input(struct client_core *c, uint64_t now_ms, struct bytes bytes
         done += len;
     }
     buf_drop(&c->in, done);
+    if (rc == 0) watches_flush(c, now_ms);
     return rc;
 }

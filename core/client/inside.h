@@ -3,6 +3,7 @@
  *     core.c      the connection's life, time, and what may be asked of the core
  *     control.c   hello, the session's life, renewals, ping: the core's own requests
  *     requests.c  the callers' requests: sending, retrying, ending
+ *     watches.c   arming, events, arming again
  *     input.c     bytes from the server: which request they answer
  *
  * A connection goes through these stages:
@@ -35,6 +36,7 @@ enum control {
     CONTROL_RENEW,
     CONTROL_CLOSE,
     CONTROL_PING,
+    CONTROL_LOOK, /* a strong read, for watches without a session */
     CONTROL_CANCEL, /* many at a time: each withdraws a call */
     CONTROL_COUNT
 };
@@ -45,6 +47,27 @@ enum {
     QUIET_MS_MIN = 500,     /* a server may be silent for so long, */
     QUIET_MS_DEFAULT = 2000, /* or so long without a session */
     STAY_MS = 500, /* on a server without a quorum: elections last about as long */
+};
+
+enum { WATCHES_ASKED_MAX = LIMIT(1000, 16), LOOK_AFTER_MS = 2000 };
+
+enum watch_state {
+    WATCH_WANTED = 1, /* to be asked for */
+    WATCH_ASKED,
+    WATCH_ARMED, /* on this connection */
+};
+
+struct watch {
+    struct list link; /* of `wanted` or `watches` */
+    uint64_t handle;  /* serial << 20 | slot: its number on the wire */
+    enum watch_state state;
+    uint64_t complete; /* everything up to this zxid was told */
+    bool resumes;      /* `complete` means something */
+    bool lagged;       /* it did once, and the servers did not remember that far */
+    uint64_t request;  /* ASKED: its handle */
+    struct client_core *core;
+    struct client_watch wish; /* the path is in `text` */
+    uint8_t text[];
 };
 
 #define NEVER UINT64_MAX
@@ -109,6 +132,13 @@ struct client_core {
     uint32_t slots_count, serial;
     uint32_t *slots_free;
     uint32_t slots_free_count;
+
+    struct list wanted, watches; /* those to be asked for; those asked for and armed */
+    struct watch **watch_slots;
+    uint32_t watch_slots_count, watches_count, watches_asked, watch_serial;
+    uint32_t watch_slot_hint;  /* where to look for a free one */
+    uint64_t zxid_seen;        /* the newest that an answer of this connection named */
+    uint64_t look_ms;          /* when the last look was sent, or the connection ready */
 };
 
 /* --- control.c --- */
@@ -136,6 +166,15 @@ void requests_flush(struct client_core *c, uint64_t now_ms);
 void requests_lost(struct client_core *c, uint64_t now_ms);
 void requests_tick(struct client_core *c, uint64_t now_ms);
 void requests_cancel_again(struct client_core *c, uint64_t now_ms);
+
+/* --- watches.c --- */
+void watches_flush(struct client_core *c, uint64_t now_ms);
+void watches_lost(struct client_core *c); /* the connection: armed no more */
+void watches_end_all(struct client_core *c, int code);
+/* A notification. ERR_BAD_MESSAGE when it is malformed. */
+int watches_events_came(struct client_core *c, const msgpack_object *params);
+int watches_lagged_came(struct client_core *c, uint64_t now_ms,
+                        const msgpack_object *params);
 
 /* --- core.c --- */
 void core_end(struct client_core *c, int code);

@@ -48,6 +48,7 @@ enum tl_error {
     TL_NO_CALL = -18,
     TL_REFUSED = -19,
     TL_RESERVED = -20,
+    TL_LAGGED = -21,
     TL_NO_QUORUM = -30,
     TL_BUSY = -31,
     TL_PENDING = -32,
@@ -145,6 +146,41 @@ typedef struct tl_op {
 
 /* All or nothing. On a refusal *failed is the index of the op, else -1. May be NULL. */
 int tl_multi(tl_client *c, const tl_op *ops, size_t count, uint64_t *zxid, int *failed);
+
+/* Watches. A watch tells of every change of what it stands on, in order, each once, also
+ * over lost connections and killed servers; needs no session. */
+typedef enum tl_event_kind {
+    TL_EVENT_CREATED = 1,
+    TL_EVENT_CHANGED,
+    TL_EVENT_DELETED,
+    TL_EVENT_CHILDREN, /* a child of the node was created or deleted */
+    TL_EVENT_ARMED,    /* changes after `zxid` will be told: read now, and nothing is missed */
+    TL_EVENT_LAGGED,   /* changes up to `zxid` may be missing: read again. It goes on */
+    TL_EVENT_ENDED,    /* the last one: refused with `code`, or the client is closed */
+} tl_event_kind;
+
+typedef struct tl_event {
+    tl_event_kind kind;
+    const char *path; /* borrowed for the call, and so is data */
+    uint64_t zxid;
+    const void *data; /* TL_WATCH_VALUE: of CREATED and CHANGED; NULL: null data */
+    size_t len;
+    int code; /* ENDED */
+} tl_event;
+
+/* DATA: the node created, changed, deleted; it need not be there. CHILDREN: children
+ * created or deleted. ONCE: it ends with its first event. VALUE: events carry the data. */
+enum { TL_WATCH_DATA = 1, TL_WATCH_CHILDREN = 2, TL_WATCH_ONCE = 4, TL_WATCH_VALUE = 8 };
+
+/* Called on the client's thread, or within tl_close(): it must not block, nor call any
+ * function that takes the client. */
+typedef void (*tl_watch_fn)(void *ctx, const tl_event *event);
+
+/* Returns at once; ARMED comes when a server has it. flags 0: DATA. TL_BUSY: too many. */
+int tl_watch(tl_client *c, const char *path, unsigned flags, tl_watch_fn fn, void *ctx,
+             uint64_t *handle);
+/* When it has returned, fn is not called any more. An unknown handle is fine. */
+void tl_unwatch(tl_client *c, uint64_t handle);
 
 /* Runs a recipe's function. args and *value are one MessagePack value each (args NULL:
  * nil). wait_ms: how long a waiting call may wait on the server, 0 = without limit; the

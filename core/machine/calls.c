@@ -144,7 +144,9 @@ static void run_script(struct resolver *r, const struct call *c, const struct re
     buf_clear(&r->out.message);
     buf_clear(&r->out.paths);
     r->out.code = 0;
+    r->out.fuel = 0;
     r->scripts->run(r->scripts, &call, &r->tx, &r->out);
+    r->fuel += r->out.fuel;
     r->runs++;
 }
 
@@ -169,7 +171,7 @@ static int call_run(struct resolver *r, struct call *c)
         return call_wait(r, c, &q);
     case SCRIPT_ERROR:
         CHECK(r->out.code < 0);
-        txn_refuse(r, &c->asker, r->out.code, buf_bytes(&r->out.message), -1);
+        txn_refuse_script(r, &c->asker);
         return 0;
     }
     CHECK(false);

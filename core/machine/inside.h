@@ -103,6 +103,7 @@ struct resolver {
     size_t deadlines_count, deadlines_cap;
     uint64_t calls_begun; /* the next call's `order` */
     uint64_t calls_count, helds_count, runs, expiries;
+    uint64_t fuel; /* what scripts cost in this turn */
     size_t kept_bytes; /* requests of waiting calls and held ones */
 };
 
@@ -117,6 +118,8 @@ void txn_answer(struct resolver *r, const struct asker *a, struct result *result
 /* Drops what the transaction wrote and commits the refusal; index -1 = of no one want. */
 void txn_refuse(struct resolver *r, const struct asker *a, int code, struct bytes detail,
                 int64_t index);
+/* The same for a script that failed, in its own words and with its details. */
+void txn_refuse_script(struct resolver *r, const struct asker *a);
 /* The same, stored nowhere: for what is no answer to (session, seq) itself. */
 void txn_refuse_unstored(struct resolver *r, const struct asker *a, int code,
                          struct bytes detail);

@@ -58,6 +58,7 @@ int machine_init(struct machine *m, struct kv_overlay *applied)
     struct bytes cell;
 
     *m = (struct machine){ .applied = applied };
+    applied->settled = true; /* nobody but apply changes it, or what it is written to */
     if (kv_get(&applied->view, applied_key, &cell)) return read_place(m, cell);
 
     applied->digest = 0;
@@ -80,10 +81,7 @@ uint64_t machine_slot(const struct machine *m)
 
 void machine_record(struct kv_overlay *o, const struct txn *t, uint64_t zxid)
 {
-    struct session s;
-
     if (t->session == 0 || t->seq == 0) return;
-    if (!session_read(&o->view, t->session, &s)) return;
     session_record(o, zxid, t->session, t->seq, t->ack, t->result);
 }
 

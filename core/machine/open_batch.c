@@ -81,15 +81,29 @@ static void put_message(struct resolver *r, int code, struct bytes detail)
     buf_put_bytes_raw(&r->message, cut(detail));
 }
 
+static void refuse(struct resolver *r, const struct asker *a, struct result *result,
+                   struct bytes detail)
+{
+    put_message(r, result->code, detail);
+    result->message = buf_bytes(&r->message);
+    txn_begin(r, a->session, 0);
+    txn_answer(r, a, result);
+}
+
 void txn_refuse(struct resolver *r, const struct asker *a, int code, struct bytes detail,
                 int64_t index)
 {
     struct result result = { .code = code, .index = index };
 
-    put_message(r, code, detail);
-    result.message = buf_bytes(&r->message);
-    txn_begin(r, a->session, 0);
-    txn_answer(r, a, &result);
+    refuse(r, a, &result, detail);
+}
+
+void txn_refuse_script(struct resolver *r, const struct asker *a)
+{
+    struct result result = { .code = r->out.code, .index = -1 };
+
+    if (r->out.value.len > 0) result.value = buf_bytes(&r->out.value);
+    refuse(r, a, &result, buf_bytes(&r->out.message));
 }
 
 struct asker asker_unstored(const struct asker *a)

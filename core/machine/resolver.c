@@ -66,6 +66,7 @@ void resolver_stop(struct resolver *r)
     buf_clear(&r->txns);
     r->txns_count = 0;
     r->origins = 0;
+    r->fuel = 0;
     r->started = false;
 }
 
@@ -76,7 +77,17 @@ bool resolver_started(const struct resolver *r)
 
 bool resolver_room(const struct resolver *r)
 {
-    return r->txns.len < BATCH_BYTES_AIM;
+    return r->txns.len < BATCH_BYTES_AIM && !resolver_is_tired(r);
+}
+
+void resolver_turn(struct resolver *r)
+{
+    r->fuel = 0;
+}
+
+bool resolver_is_tired(const struct resolver *r)
+{
+    return r->fuel >= SCRIPT_FUEL_MAX;
 }
 
 /* A request in turn, or without a turn. */
@@ -258,5 +269,6 @@ struct resolver_stats resolver_stats(const struct resolver *r)
                                     .held = r->helds_count,
                                     .pending_cells = r->pending.count,
                                     .script_runs = r->runs,
-                                    .expiries = r->expiries };
+                                    .expiries = r->expiries,
+                                    .leased = expiry_count(r->expiry) };
 }

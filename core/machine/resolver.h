@@ -55,8 +55,13 @@ int resolver_submit(struct resolver *r, const struct resolver_request *request,
 void resolver_refuse(struct resolver *r, const struct resolver_request *request,
                      struct resolver_time time, int code);
 
-/* False: the open batch is big enough; take it first. */
+/* False: the open batch is big enough, take it first; or this turn has had its share of
+ * scripts, and the rest is for the next one. */
 bool resolver_room(const struct resolver *r);
+/* A turn begins. Between turns the server hears its peers and clients, so that scripts,
+ * however many are asked for, cost no leader its reign. */
+void resolver_turn(struct resolver *r);
+bool resolver_is_tired(const struct resolver *r); /* this turn has had its share */
 /* Something stands in the open batch. */
 bool resolver_has_batch(const struct resolver *r);
 
@@ -79,6 +84,7 @@ void resolver_applied(struct resolver *r, uint64_t zxid);
 
 struct resolver_stats {
     uint64_t waiting, held, pending_cells, script_runs, expiries;
+    uint64_t leased; /* sessions that have a deadline here */
 };
 struct resolver_stats resolver_stats(const struct resolver *r);
 

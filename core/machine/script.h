@@ -23,9 +23,10 @@ enum script_outcome {
 struct script_result {
     enum script_outcome outcome;
     int code;
-    struct buf value;   /* one MessagePack value */
+    struct buf value;   /* one MessagePack value; of an error: its details, or nothing */
     struct buf message; /* text for a person */
     struct buf paths;   /* each as buf_put_bytes(); empty = what tx read (tx->reads) */
+    uint64_t fuel;      /* what the run cost; SCRIPT_FUEL_MAX is near 10 ms */
 };
 
 struct scripts {

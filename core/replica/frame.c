@@ -50,7 +50,7 @@ void frame_encode(struct buf *out, const struct frame *f)
         buf_put_uint(out, f->index);
         return;
     }
-    CHECK(!"a kind of frame");
+    CHECK(false);
 }
 
 void frame_next_request(struct reader *items, uint64_t *tag, struct bytes *request)
@@ -78,7 +78,7 @@ static void read_reign(struct reader *r, struct frame *f)
     f->reign.node = (uint32_t) node;
     f->boot = read_uint(r);
     f->number = read_uint(r);
-    if (f->number == 0) r->bad = true;
+    if (f->boot == 0 || f->number == 0) r->bad = true;
 }
 
 /* Takes the rest of `r` as items and walks them once, so that whoever reads them later need

@@ -76,7 +76,7 @@ struct read {
 
 struct read_group { /* reads that share one confirmation */
     struct list link;
-    uint64_t id;
+    uint64_t id;          /* a new one in each reign, so that a late answer fits nothing */
     struct ballot asked;  /* the ballot of the leader that was asked; 0 = nobody yet */
     uint64_t asked_ms;
     uint64_t round;       /* own round, when this replica leads */
@@ -93,7 +93,7 @@ struct ask { /* another replica's group, at the leader */
 };
 
 struct reads {
-    struct list groups;       /* of struct read_group, asked, by id */
+    struct list groups;       /* of struct read_group, in the order they were closed */
     struct read_group *open;  /* gathers the reads of this turn; never NULL */
     struct list spare;
     uint32_t groups_count;
@@ -138,7 +138,7 @@ bool writes_resolve(struct replica *r);      /* leader: true when some were reso
 void writes_refuse(struct replica *r);       /* hopeless: answer those that never left */
 void writes_applied(struct replica *r, const struct txn *t, struct bytes result);
 void writes_forward_came(struct replica *r, uint32_t from, const struct frame *f);
-void writes_next_came(struct replica *r, const struct frame *f);
+void writes_next_came(struct replica *r, uint32_t from, const struct frame *f);
 void writes_leader_lost(struct replica *r);
 void writes_check(const struct replica *r);
 

@@ -104,8 +104,11 @@ static void renew_own(struct replica *r, const struct read_group *g)
 
 static void ask(struct replica *r, struct read_group *g, uint32_t leader)
 {
-    struct frame f = { .kind = FRAME_READ_ASK, .boot = r->config.boot, .id = g->id };
+    struct frame f = { .kind = FRAME_READ_ASK, .boot = r->config.boot };
 
+    /* An answer of an earlier reign may name a slot that nothing fills for long. */
+    if (ballot_cmp(g->asked, paxos_ballot(r->paxos)) != 0) g->id = r->reads.id_next++;
+    f.id = g->id;
     g->asked = paxos_ballot(r->paxos);
     g->asked_ms = r->time.now_ms;
     g->confirmed = false;
@@ -134,7 +137,6 @@ static bool ask_is_stale(const struct replica *r, const struct read_group *g)
 static void close_open_group(struct reads *s)
 {
     if (s->open->count == 0 || s->groups_count >= READ_GROUPS_MAX) return;
-    s->open->id = s->id_next++;
     list_push(&s->groups, &s->open->link);
     s->groups_count++;
     s->open = group_new(s);

@@ -22,7 +22,7 @@ static void txn_applied(void *ctx, const struct txn *t, uint64_t zxid, struct by
 {
     struct replica *r = ctx;
 
-    (void) zxid;
+    r->io.txn(r->io.ctx, t, zxid);
     if (t->origin == r->self && (t->flags & TXN_FINAL) != 0) writes_applied(r, t, result);
 }
 
@@ -237,7 +237,7 @@ bool replica_receive(struct replica *r, struct replica_time time, uint32_t from,
         writes_forward_came(r, from, &f);
         break;
     case FRAME_FORWARD_NEXT:
-        writes_next_came(r, &f);
+        writes_next_came(r, from, &f);
         break;
     case FRAME_READ_ASK:
         reads_ask_came(r, from, &f);
@@ -290,12 +290,18 @@ void replica_turn(struct replica *r, struct replica_time time)
     if (r->reign.round == 0 && paxos_role(r->paxos) == PAXOS_LEADING) reign_open(r);
     writes_turn(r);
     if (replica_serving(r) == r->self) {
+        resolver_turn(r->resolver);
         do {
             writes_resolve(r);
         } while (propose(r));
     }
     reads_turn(r);
     reads_release(r);
+}
+
+bool replica_again(const struct replica *r)
+{
+    return !r->stopped && replica_serving(r) == r->self && resolver_is_tired(r->resolver);
 }
 
 /* --- life --- */
@@ -330,6 +336,7 @@ static struct replica *alloc(const struct replica_config *config, struct replica
     struct replica *r = mem_zalloc(sizeof *r);
 
     CHECK(time.now_ms > 0);
+    CHECK(config->boot > 0); /* 0 is no boot on the wire */
     r->config = *config;
     r->io = config->io;
     r->self = config->paxos.self;
@@ -398,6 +405,7 @@ struct replica_status replica_status(const struct replica *r)
         .serving = replica_serving(r) == r->self,
         .pending_writes = r->writes.count,
         .pending_reads = r->reads.count,
+        .sessions_leased = stats.leased,
         .waiting_calls = stats.waiting,
     };
 }

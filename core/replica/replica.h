@@ -52,6 +52,9 @@ struct replica_io {
     void (*write)(void *ctx, const struct paxos_write *w);
     /* A chosen proposal from the log, a reference for the caller; 0 or an error. */
     int (*read_log)(void *ctx, uint64_t slot, struct proposal *p);
+    /* A transaction was applied, whoever asked for it; on every replica, in order, and
+     * before its answer. Borrowed. What its batch changes later is not applied yet. */
+    void (*txn)(void *ctx, const struct txn *t, uint64_t zxid);
     /* A write's answer: `result` (result.h) when code is 0, borrowed; else null. */
     void (*answer)(void *ctx, uint64_t tag, int code, struct bytes result);
     /* A read may go on now (0), or why not. */
@@ -96,6 +99,8 @@ void replica_durable(struct replica *r, struct replica_time time, uint64_t seq);
 void replica_peer_down(struct replica *r, struct replica_time time, uint32_t node);
 void replica_flushed(struct replica *r, struct replica_time time, uint64_t slot);
 void replica_turn(struct replica *r, struct replica_time time);
+/* True: scripts used up the turn and requests may be left, so do not sleep before the next. */
+bool replica_again(const struct replica *r);
 
 /* Requests of local clients. `request` is copied. A code at once means: not taken
  * (ERR_BUSY, ERR_NO_QUORUM), and no answer will come. */

@@ -206,6 +206,18 @@ static void resend_from(struct writes *w, uint64_t number)
     }
 }
 
+/* What was to be sent again may have been acknowledged or answered since then, and behind
+ * an answered one the numbers would not be consecutive any more. */
+static void skip_acknowledged(struct writes *w)
+{
+    while (w->unsent != &w->order) {
+        uint64_t number = pending_of(w->unsent)->number;
+
+        if (number == 0 || number >= w->acked) return;
+        w->unsent = w->unsent->next;
+    }
+}
+
 static void resend_when_silent(struct replica *r)
 {
     struct writes *w = &r->writes;
@@ -226,13 +238,15 @@ void writes_turn(struct replica *r)
     if (ballot_cmp(w->reign, paxos_ballot(r->paxos)) != 0) reign_enter(r);
     if (leader == r->self) return; /* writes_resolve() takes them without a frame */
     resend_when_silent(r);
+    skip_acknowledged(w);
     while (w->unsent != &w->order) forward_some(r, leader);
 }
 
-void writes_next_came(struct replica *r, const struct frame *f)
+void writes_next_came(struct replica *r, uint32_t from, const struct frame *f)
 {
     struct writes *w = &r->writes;
 
+    if (from != f->reign.node) return; /* only the leader itself knows what it has */
     if (f->boot != r->config.boot || ballot_cmp(f->reign, w->reign) != 0) return;
     if (f->number < w->acked || f->number > w->number_next) return; /* late or nonsense */
     w->acked = f->number;

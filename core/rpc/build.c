@@ -1,7 +1,7 @@
 /* The envelopes: what stands before and around the values of a message. */
 #include "core/rpc/rpc.h"
 
-enum { TYPE_REQUEST = 0, TYPE_RESPONSE = 1 };
+enum { TYPE_REQUEST = 0, TYPE_RESPONSE = 1, TYPE_NOTIFICATION = 2 };
 
 void rpc_request_begin(struct buf *b, uint32_t msgid, enum method method)
 {
@@ -34,4 +34,11 @@ void rpc_error(struct buf *b, uint32_t msgid, int code, const char *message)
     pack_cstr(b, "details");
     pack_nil(b);
     pack_nil(b); /* the result */
+}
+
+void rpc_notification_begin(struct buf *b, const char *name)
+{
+    pack_array(b, 3);
+    pack_uint(b, TYPE_NOTIFICATION);
+    pack_cstr(b, name);
 }

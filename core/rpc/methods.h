@@ -58,6 +58,11 @@ enum { STAT_FIELDS_COUNT = 11 };
     M(CHILDREN, "children", "path:p", "consistency:s after:s limit:u",                        \
       "{children: [name], more, stat, zxid}",                                                 \
       "Names of children in byte order, a page at a time: after is the last name of the page before.") \
+    M(WATCH, "watch", "path:p watch:u",                                                       \
+      "data:b children:b once:b since:u value:b consistency:s", "{zxid, stat}",               \
+      "Arms a watch under a number of the client's choice; see Watches.")                     \
+    M(UNWATCH, "unwatch", "watch:u", "", "nil",                                               \
+      "Ends a watch; no event of it comes behind the answer. Also when there is none.")       \
     M(CALL, "call", "function:s args:v", WRITE_OPTIONS " timeout_ms:u", "{value, zxid}",      \
       "Runs a recipe's function, \"lock.acquire\", as one transaction; may wait, for timeout_ms at most.") \
     M(CALL_CANCEL, "call.cancel", "session:u seq:u", "", "{zxid}",                            \

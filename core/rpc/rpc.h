@@ -92,6 +92,7 @@ void pack_object(struct buf *b, const msgpack_object *o); /* canonical copy */
 
 void rpc_request_begin(struct buf *b, uint32_t msgid, enum method method); /* then params */
 void rpc_response_begin(struct buf *b, uint32_t msgid); /* nil error; then the result */
+void rpc_notification_begin(struct buf *b, const char *name); /* then params */
 /* With nil details. `message` NULL: the text of the code. */
 void rpc_error(struct buf *b, uint32_t msgid, int code, const char *message);
 const char *rpc_method_name(enum method method);

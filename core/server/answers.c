@@ -301,3 +301,20 @@ int answer_read(struct buf *out, const struct job *j, struct kv_view *view, uint
     }
     return 0;
 }
+
+void answer_watch(struct buf *out, const struct job *j, struct kv_view *view,
+                  uint64_t zxid)
+{
+    struct node n;
+
+    rpc_response_begin(out, j->msgid);
+    pack_map(out, 2);
+    if (node_read(view, watch_args_of(j).path, &n)) {
+        const struct stat_view stat = node_stat(&n);
+        put_stat(out, &stat);
+    } else {
+        pack_cstr(out, "stat");
+        pack_nil(out);
+    }
+    put_uint(out, "zxid", zxid);
+}

@@ -19,4 +19,8 @@ void answer_result(struct buf *out, const struct job *j, const struct result *r)
 int answer_read(struct buf *out, const struct job *j, struct kv_view *view, uint64_t zxid,
                 struct buf *scratch);
 
+/* An armed watch: the zxid from which on it fires, and the node's stat or nil. */
+void answer_watch(struct buf *out, const struct job *j, struct kv_view *view,
+                  uint64_t zxid);
+
 #endif

@@ -26,6 +26,7 @@ void conn_close(struct conn *c)
     if (c->closing) return;
     c->closing = true;
     dispatch_abandon(c);
+    watches_forget(c);
     uv_close((uv_handle_t *)&c->tcp, on_closed);
 }
 
@@ -209,6 +210,7 @@ void conn_accept(struct service *s, uv_stream_t *listener)
     list_init(&c->queued);
     list_init(&c->started);
     list_init(&c->confirmed);
+    list_init(&c->replays);
     list_push(&s->conns, &c->member);
     CHECK(uv_tcp_init(s->loop, &c->tcp) == 0);
     c->tcp.data = c;

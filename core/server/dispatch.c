@@ -32,19 +32,35 @@ static void job_refuse(struct job *j, int code, const char *why)
 
 static bool job_may_start(const struct job *j)
 {
+    /* An unwatch undoes the watches before it, which are reads. */
+    if (j->method == METHOD_UNWATCH) return j->conn->reads == 0;
     if (j->class == JOB_LOCAL) return true;
     return j->class == JOB_READ ? j->conn->writes == 0 : j->conn->reads == 0;
 }
 
-/* Answers from the applied state, now. */
-static void read_now(struct job *j)
+static void unwatch_now(struct job *j)
+{
+    watches_unarm(j->conn, watch_args_of(j).id);
+    rpc_response_begin(conn_out(j->conn), j->msgid);
+    pack_nil(conn_out(j->conn));
+}
+
+/* Answers from the applied state, now. False: a watch that has to catch up first. */
+static bool read_now(struct job *j)
 {
     struct conn *c = j->conn;
     struct driver *d = c->service->driver;
 
+    if (j->method == METHOD_WATCH) return watches_arm(j);
+    if (j->method == METHOD_UNWATCH) {
+        unwatch_now(j);
+        return true;
+    }
+
     int code =
         answer_read(conn_out(c), j, driver_view(d), driver_zxid(d), &c->service->scratch);
     if (code == 0 && j->method == METHOD_SESSION_ATTACH) (void)conn_attach(c, j->renew);
+    return true;
 }
 
 /* A wrong secret that shows already must not renew the session of somebody else. */
@@ -93,7 +109,7 @@ static void job_start(struct job *j)
 
     list_remove(&j->member);
     if (j->class == JOB_LOCAL) {
-        read_now(j);
+        CHECK(read_now(j)); /* no watch of this server's state alone catches up */
         job_end(j);
         return;
     }
@@ -128,13 +144,29 @@ static struct job *job_dequeue(struct conn *c)
     return j;
 }
 
+void dispatch_watched(struct job *j)
+{
+    uncount(j);
+    job_end(j);
+}
+
+/* The job is in no list. */
+static void confirmed_end(struct job *j)
+{
+    if (read_now(j)) {
+        uncount(j);
+        job_end(j);
+    } else {
+        list_push(&j->conn->started, &j->member);
+    }
+}
+
 void dispatch_resume(struct conn *c)
 {
     while (!list_empty(&c->confirmed) && out_queued(&c->out) < CONN_OUT_AIM) {
         struct job *j = LIST_FIRST(&c->confirmed, struct job, member);
-        read_now(j);
-        uncount(j);
-        job_end(j);
+        list_remove(&j->member);
+        confirmed_end(j);
     }
     while (!list_empty(&c->queued) && out_queued(&c->out) < CONN_OUT_AIM) {
         if (!job_may_start(LIST_FIRST(&c->queued, struct job, member))) return;
@@ -273,11 +305,11 @@ void dispatch_ready(struct service *s, uint64_t tag, int code)
         list_push(&c->confirmed, &j->member); /* out.c wakes us when there is room */
         return;
     }
-    uncount(j);
     if (code != 0) {
+        uncount(j);
         job_refuse(j, code, NULL);
     } else {
-        read_now(j);
-        job_end(j);
+        list_remove(&j->member);
+        confirmed_end(j);
     }
 }

@@ -12,6 +12,9 @@ void dispatch_resume(struct conn *c);
  * answer finds nobody. */
 void dispatch_abandon(struct conn *c);
 
+/* A watch that had to catch up was answered. */
+void dispatch_watched(struct job *j);
+
 /* What the driver tells; `tag` may be of a job that is gone. */
 void dispatch_answer(struct service *s, uint64_t tag, int code, struct bytes result);
 void dispatch_ready(struct service *s, uint64_t tag, int code);

@@ -17,6 +17,7 @@ enum {
     FLUSH_EVERY_MS = 10000, /* bounds what a restart must apply again */
     DIRTY_BYTES = 16 << 20, /* applied changes in memory before they are written behind */
     ROUNDS_MAX = 4,         /* of starting requests in one turn */
+    LOG_KEEP_BYTES = 128 << 20, /* of log are kept for watches, needed otherwise or not */
     SCRIPT_CPU_MAX_MS = 50, /* of one run: less than a heartbeat may be late */
 };
 
@@ -94,6 +95,13 @@ static int io_read_log(void *ctx, uint64_t slot, struct proposal *p)
     return log_read(d->log, slot, p);
 }
 
+static void io_txn(void *ctx, const struct txn *t, uint64_t zxid)
+{
+    struct driver *d = ctx;
+
+    d->config.clients.txn(d->config.clients.ctx, t, zxid);
+}
+
 static void io_answer(void *ctx, uint64_t tag, int code, struct bytes result)
 {
     struct driver *d = ctx;
@@ -117,10 +125,11 @@ static void io_role(void *ctx)
 
 static void io_applied(void *ctx, uint64_t slot, const struct proposal *p, bool counted)
 {
-    (void)ctx;
-    (void)slot;
+    struct driver *d = ctx;
+
     (void)p;
-    (void)counted;
+    (void)counted; /* the transactions were told of one by one */
+    d->config.clients.applied(d->config.clients.ctx, slot);
 }
 
 /* At once and without any tidying: what this process believes must not reach the disk. */
@@ -213,7 +222,7 @@ static void on_prepare(uv_prepare_t *prepare)
     if (d->role_changed) log_role(d);
     /* What is left, or got room by the flush, is the next turn's: do not sleep before it.
      */
-    if (c->again(c->ctx)) uv_async_send(&d->wake);
+    if (c->again(c->ctx) || replica_again(d->replica)) uv_async_send(&d->wake);
 }
 
 static void on_wake(uv_async_t *wake)
@@ -245,8 +254,11 @@ static void on_tick(uv_timer_t *timer)
 
     replica_tick(d->replica, time);
     flush_when_due(d, time.now_ms);
-    if (trim > d->trimmed) log_trim(d->log, trim);
-    d->trimmed = trim;
+    /* Watches that come back look for their events in what is left of the log. */
+    if (trim > d->trimmed && log_bytes(d->log) > LOG_KEEP_BYTES) {
+        log_trim(d->log, trim);
+        d->trimmed = trim;
+    }
 }
 
 /* --- start --- */
@@ -326,6 +338,7 @@ static int open_replica(struct driver *d, const struct log_recovered *recovered,
                 .send = io_send,
                 .write = io_write,
                 .read_log = io_read_log,
+                .txn = io_txn,
                 .answer = io_answer,
                 .ready = io_ready,
                 .role = io_role,
@@ -442,6 +455,11 @@ uint64_t driver_zxid(const struct driver *d)
 uint64_t driver_boot(const struct driver *d)
 {
     return d->boot;
+}
+
+int driver_read_log(struct driver *d, uint64_t slot, struct proposal *p)
+{
+    return log_read(d->log, slot, p);
 }
 
 struct peers *driver_peers(struct driver *d)

@@ -23,6 +23,9 @@ struct driver_clients { /* who asks; answers come within driver calls and turns 
     void *ctx;
     void (*answer)(void *ctx, uint64_t tag, int code, struct bytes result);
     void (*ready)(void *ctx, uint64_t tag, int code);
+    /* As replica_io has them, from driver_open() on. Nothing may be asked within. */
+    void (*txn)(void *ctx, const struct txn *t, uint64_t zxid);
+    void (*applied)(void *ctx, uint64_t slot);
     /* Starts what may start now. */
     void (*turn)(void *ctx);
     /* True when something became startable since: another round is due. */
@@ -55,6 +58,8 @@ int driver_read(struct driver *d, uint64_t tag, uint64_t session);
 struct kv_view *driver_view(struct driver *d);
 struct replica_status driver_status(const struct driver *d);
 uint64_t driver_zxid(const struct driver *d); /* the newest applied */
+/* A chosen slot, as log_read() gives it. */
+int driver_read_log(struct driver *d, uint64_t slot, struct proposal *p);
 uint64_t driver_boot(const struct driver *d);
 struct peers *driver_peers(struct driver *d);
 

@@ -16,6 +16,8 @@ enum { DELETE_OPTIONS = 1, DELETE_VERSION = 5 };
 enum { MULTI_OPS = 0, MULTI_OPTIONS = 1 };
 enum { CALL_FUNCTION = 0, CALL_ARGS, CALL_OPTIONS, CALL_TIMEOUT = 6 };
 enum { READ_CONSISTENCY = 1, CHILDREN_AFTER, CHILDREN_LIMIT };
+enum { WATCH_ID = 1, WATCH_DATA_OPTION, WATCH_CHILDREN_OPTION, WATCH_ONCE, WATCH_SINCE };
+enum { WATCH_VALUE = WATCH_SINCE + 1, WATCH_CONSISTENCY, UNWATCH_ID = 0 };
 enum { OPEN_TIMEOUT = 0, ID = 0, ATTACH_SECRET = 1, CANCEL_SESSION = 0, CANCEL_SEQ };
 
 enum { CALL_TIMEOUT_MAX_MS = 24 * 3600 * 1000 };
@@ -52,6 +54,14 @@ void requests_init(struct requests *q)
     check_position(METHOD_CHILDREN, "consistency", READ_CONSISTENCY);
     check_position(METHOD_CHILDREN, "after", CHILDREN_AFTER);
     check_position(METHOD_CHILDREN, "limit", CHILDREN_LIMIT);
+    check_position(METHOD_WATCH, "watch", WATCH_ID);
+    check_position(METHOD_WATCH, "data", WATCH_DATA_OPTION);
+    check_position(METHOD_WATCH, "children", WATCH_CHILDREN_OPTION);
+    check_position(METHOD_WATCH, "once", WATCH_ONCE);
+    check_position(METHOD_WATCH, "since", WATCH_SINCE);
+    check_position(METHOD_WATCH, "value", WATCH_VALUE);
+    check_position(METHOD_WATCH, "consistency", WATCH_CONSISTENCY);
+    check_position(METHOD_UNWATCH, "watch", UNWATCH_ID);
     check_position(METHOD_SESSION_OPEN, "timeout_ms", OPEN_TIMEOUT);
     check_position(METHOD_SESSION_ATTACH, "secret", ATTACH_SECRET);
     check_position(METHOD_CALL_CANCEL, "seq", CANCEL_SEQ);
@@ -458,18 +468,23 @@ static int read_renewal(struct rpc_values *v, struct job *j)
 
 /* --- reads --- */
 
+static int read_consistency(struct rpc_values *v, const struct rpc_value *level,
+                            struct job *j)
+{
+    j->class = JOB_READ;
+    if (!level->given) return 0;
+    bool any = bytes_equal(level->bytes, BYTES_LIT("any"));
+    if (!any && !bytes_equal(level->bytes, BYTES_LIT("strong"))) {
+        return refuse(v, ERR_BAD_OPTION, "consistency is \"strong\" or \"any\"");
+    }
+    if (any) j->class = JOB_LOCAL;
+    return 0;
+}
+
 static int read_read(struct rpc_values *v, struct job *j)
 {
-    const struct bytes level = v->at[READ_CONSISTENCY].bytes;
-
-    j->class = JOB_READ;
-    if (v->at[READ_CONSISTENCY].given) {
-        bool any = bytes_equal(level, BYTES_LIT("any"));
-        if (!any && !bytes_equal(level, BYTES_LIT("strong"))) {
-            return refuse(v, ERR_BAD_OPTION, "consistency is \"strong\" or \"any\"");
-        }
-        if (any) j->class = JOB_LOCAL;
-    }
+    int code = read_consistency(v, &v->at[READ_CONSISTENCY], j);
+    if (code != 0) return code;
     buf_put_bytes(&j->body, v->at[PATH].bytes);
     if (j->method != METHOD_CHILDREN) return 0;
     buf_put_bytes(&j->body, v->at[CHILDREN_AFTER].bytes);
@@ -485,6 +500,58 @@ struct read_args read_args_of(const struct job *j)
     if (j->method != METHOD_CHILDREN) return args;
     args.after = read_bytes(&r, RPC_BYTES_MAX);
     args.limit = read_uint(&r);
+    return args;
+}
+
+/* --- watches --- */
+
+enum { FLAG_DATA = 1, FLAG_CHILDREN = 2, FLAG_ONCE = 4, FLAG_VALUE = 8, FLAG_SINCE = 16 };
+
+static int read_watch(struct rpc_values *v, struct job *j)
+{
+    const struct rpc_value *at = v->at;
+    bool data = !at[WATCH_DATA_OPTION].given || at[WATCH_DATA_OPTION].number != 0;
+    bool children = at[WATCH_CHILDREN_OPTION].number != 0;
+
+    int code = read_consistency(v, &at[WATCH_CONSISTENCY], j);
+    if (code != 0) return code;
+    if (!data && !children) {
+        return refuse(v, ERR_BAD_OPTION, "a watch is of data, of children, or of both");
+    }
+    if (at[WATCH_SINCE].given && j->class == JOB_LOCAL) {
+        return refuse(v, ERR_BAD_OPTION, "since goes with consistency \"strong\" only");
+    }
+    buf_put_uint(&j->body, at[WATCH_ID].number);
+    buf_put_bytes(&j->body, at[PATH].bytes);
+    buf_put_uint(&j->body, at[WATCH_SINCE].number);
+    buf_put_u8(&j->body, (uint8_t)((data ? FLAG_DATA : 0) | (children ? FLAG_CHILDREN : 0) |
+                                   (at[WATCH_ONCE].number != 0 ? FLAG_ONCE : 0) |
+                                   (at[WATCH_VALUE].number != 0 ? FLAG_VALUE : 0) |
+                                   (at[WATCH_SINCE].given ? FLAG_SINCE : 0)));
+    return 0;
+}
+
+static int read_unwatch(struct rpc_values *v, struct job *j)
+{
+    j->class = JOB_LOCAL;
+    buf_put_uint(&j->body, v->at[UNWATCH_ID].number);
+    return 0;
+}
+
+struct watch_args watch_args_of(const struct job *j)
+{
+    struct reader r = reader_of(buf_bytes(&j->body));
+    struct watch_args args = { .id = read_uint(&r) };
+
+    if (j->method == METHOD_UNWATCH) return args;
+    args.path = read_bytes(&r, RPC_BYTES_MAX);
+    args.since = read_uint(&r);
+    unsigned flags = read_u8(&r);
+    args.data = (flags & FLAG_DATA) != 0;
+    args.children = (flags & FLAG_CHILDREN) != 0;
+    args.once = (flags & FLAG_ONCE) != 0;
+    args.value = (flags & FLAG_VALUE) != 0;
+    args.resumes = (flags & FLAG_SINCE) != 0;
     return args;
 }
 
@@ -510,6 +577,10 @@ int request_read(struct requests *q, struct rpc_values *v, struct job *j)
     case METHOD_STAT:
     case METHOD_CHILDREN:
         return read_read(v, j);
+    case METHOD_WATCH:
+        return read_watch(v, j);
+    case METHOD_UNWATCH:
+        return read_unwatch(v, j);
     case METHOD_CALL:
         return read_call(q, v, j);
     case METHOD_CALL_CANCEL:

@@ -29,4 +29,13 @@ struct read_args {
 };
 struct read_args read_args_of(const struct job *j);
 
+/* The arguments of a WATCH; of an UNWATCH the id. Borrowed. */
+struct watch_args {
+    struct bytes path;
+    uint64_t id, since;
+    bool data, children, once, value;
+    bool resumes; /* `since` was given */
+};
+struct watch_args watch_args_of(const struct job *j);
+
 #endif

@@ -22,6 +22,20 @@ static void on_ready(void *ctx, uint64_t tag, int code)
     dispatch_ready(ctx, tag, code);
 }
 
+static void on_txn(void *ctx, const struct txn *t, uint64_t zxid)
+{
+    struct service *s = ctx;
+
+    watches_txn(&s->watches, t, zxid);
+}
+
+static void on_applied(void *ctx, uint64_t slot)
+{
+    struct service *s = ctx;
+
+    watches_applied(&s->watches, slot);
+}
+
 static void on_turn(void *ctx)
 {
     struct service *s = ctx;
@@ -34,13 +48,14 @@ static void on_turn(void *ctx)
         list_remove(&c->wake);
         if (!c->closing) conn_resume(c);
     }
+    watches_turn(s);
 }
 
 static bool on_again(void *ctx)
 {
     struct service *s = ctx;
 
-    return !list_empty(&s->wakes);
+    return !list_empty(&s->wakes) || watches_again(s);
 }
 
 /* Written output makes room for what waited for it. */
@@ -65,7 +80,14 @@ static void on_flush(void *ctx)
 
 struct driver_clients service_clients(struct service *s)
 {
-    return (struct driver_clients){ s, on_answer, on_ready, on_turn, on_again, on_flush };
+    return (struct driver_clients){ .ctx = s,
+                                    .answer = on_answer,
+                                    .ready = on_ready,
+                                    .txn = on_txn,
+                                    .applied = on_applied,
+                                    .turn = on_turn,
+                                    .again = on_again,
+                                    .flush = on_flush };
 }
 
 /* --- the listener --- */
@@ -106,6 +128,7 @@ void service_init(struct service *s, uv_loop_t *loop, const struct config *confi
     list_init(&s->dirties);
     jobs_init(&s->jobs);
     requests_init(&s->requests);
+    watches_init(&s->watches);
     s->read_buffer = mem_alloc(SERVICE_READ_BYTES);
     CHECK(msgpack_zone_init(&s->zone, ZONE_BYTES));
     CHECK(uv_timer_init(loop, &s->sweep) == 0);
@@ -150,6 +173,7 @@ void service_fini(struct service *s)
     CHECK(s->conns_count == 0);
     jobs_fini(&s->jobs);
     requests_fini(&s->requests);
+    watches_fini(&s->watches);
     msgpack_zone_destroy(&s->zone);
     buf_fini(&s->scratch);
     free(s->read_buffer);

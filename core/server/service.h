@@ -18,6 +18,7 @@
 #include "core/server/job.h"
 #include "core/server/out.h"
 #include "core/server/requests.h"
+#include "core/server/watches.h"
 
 enum {
     SERVICE_READ_BYTES = 256 << 10,
@@ -45,6 +46,8 @@ struct conn {
     uv_shutdown_t parting;
     struct list queued, started, confirmed; /* of jobs: J1 */
     uint32_t jobs, reads, writes; /* reads, writes: started and confirmed, not calls */
+    struct list replays;          /* its watches that catch up: watches.c */
+    size_t event_bytes;           /* of events in `out`, at most */
     uint64_t *sessions;           /* attached */
     uint32_t sessions_count;
 };
@@ -61,6 +64,7 @@ struct service {
     struct jobs jobs;
     size_t queued_bytes; /* bodies of jobs that have not started: J2 */
     struct requests requests;
+    struct watches watches;
     uint8_t *read_buffer;
     msgpack_zone zone;
     struct rpc_values values;

@@ -9,7 +9,8 @@
  *     lock.acquire, lock.release, lock.cancel   a fair queue of one waiter each, as the
  * recipe any.read      value = the data of the node, waits until it exists any.touch
  * creates args/<seq>, then waits for args itself any.boom      writes, then fails, as any's
- * cancel does; any.big writes too much any.echo      value = args */
+ * cancel does; any.big writes too much any.echo      value = args any.dear      costs a
+ * whole budget of fuel */
 #ifndef TESTS_LIB_RESOLVER_RIG_H
 #define TESTS_LIB_RESOLVER_RIG_H
 

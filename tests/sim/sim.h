@@ -99,6 +99,7 @@ struct server {
     struct list held;
     uint64_t slow_disk_us;
     int64_t wall_offset_ms;
+    uint64_t zxid_told; /* of the last transaction told of in this life; 0 = none yet */
     uint64_t history; /* hash of the valid batches applied, in order */
     uint64_t expected; /* as leader: the history that the next batch is computed on */
     struct ballot expected_reign;

@@ -137,6 +137,16 @@ static void io_answer(void *ctx, uint64_t tag, int code, struct bytes result)
     clients_answer(ctx, tag, code, result);
 }
 
+/* Watches stand on this: transactions are told of one by one, without a gap. */
+static void io_txn(void *ctx, const struct txn *t, uint64_t zxid)
+{
+    struct server *n = ctx;
+
+    CHECK(t->origin <= NODES_MAX);
+    CHECK(n->zxid_told == 0 || zxid == n->zxid_told + 1);
+    n->zxid_told = zxid;
+}
+
 static void io_ready(void *ctx, uint64_t tag, int code)
 {
     clients_ready(ctx, tag, code);
@@ -266,8 +276,8 @@ static struct replica_config config_of(struct server *n, uint64_t boot)
                    .election_min_ms = ELECTION_MIN_MS,
                    .election_max_ms = ELECTION_MAX_MS,
                    .seed = w->options.seed },
-        .io = { n, io_send, io_write, io_read_log, io_answer, io_ready, io_role, io_applied,
-                io_stop },
+        .io = { n, io_send, io_write, io_read_log, io_txn, io_answer, io_ready, io_role,
+                io_applied, io_stop },
         .scripts = host_scripts(n->host),
         .applied = &n->applied,
         .boot = boot,
@@ -283,6 +293,7 @@ void node_start(struct server *n)
     char why[256];
 
     CHECK(!n->up);
+    n->zxid_told = 0;
     disk_recover(w, n->id, &kept);
     checks_restored(w, n->id, &kept);
     restored = (struct replica_restored){ kept.promised, kept.chosen, kept.votes_count,

@@ -13,6 +13,7 @@ allowed() {
     core/session) echo "core/base core/kv core/tree core/session" ;;
     # machine: of paxos only the words and the run rule, see below
     core/machine) echo "core/base core/kv core/tree core/session core/machine core/paxos" ;;
+    core/watch) echo "core/base core/kv core/tree core/session core/machine core/watch" ;;
     core/replica) echo "core/base core/paxos core/kv core/tree core/session core/machine \
 core/replica" ;;
     core/log) echo "core/base core/paxos core/log" ;;
@@ -21,13 +22,13 @@ core/replica" ;;
     core/client) echo "core/base core/rpc core/client" ;;
     lua) echo "core/base core/kv core/tree core/session core/machine lua" ;;
     core/server) echo "core/base core/paxos core/kv core/tree core/session core/machine \
-core/replica core/log core/state core/rpc lua core/server" ;;
+core/watch core/replica core/log core/state core/rpc lua core/server" ;;
     cli) echo "core/base core/rpc core/client core/log core/machine core/server cli" ;;
     *) echo "" ;;
     esac
 }
 
-pure="core/base core/paxos core/kv core/tree core/session core/machine core/replica"
+pure="core/base core/paxos core/kv core/tree core/session core/machine core/watch core/replica"
 count=0
 fail=0
 result() { # name, output of the check
@@ -41,7 +42,7 @@ result() { # name, output of the check
     fi
 }
 
-for layer in core/base core/paxos core/kv core/tree core/session core/machine core/replica \
+for layer in core/base core/paxos core/kv core/tree core/session core/machine core/watch core/replica \
     core/log core/state core/rpc core/client lua core/server cli; do
     bad=""
     for file in "$layer"/*.c "$layer"/*.h; do

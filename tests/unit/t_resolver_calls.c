@@ -85,6 +85,34 @@ static void a_failed_call_writes_nothing(void)
     end();
 }
 
+static void run_with_details(struct scripts *s, const struct script_call *call,
+                             struct tx *tx, struct script_result *out)
+{
+    rig_run_script(s, call, tx, out);
+    if (out->outcome == SCRIPT_ERROR) buf_put_bytes_raw(&out->value, BYTES_LIT("\x2a"));
+}
+
+static void a_failed_call_is_answered_with_its_details(void)
+{
+    uint64_t tag, again;
+
+    begin();
+    tag = rig_call(&g, id(a, 1), "any.boom", "x");
+    g.scripts.run = run_with_details;
+    again = rig_call(&g, id(a, 1), "any.boom", "x");
+    rig_settle(&g);
+    OK(rig_answer(&g, tag)->value.ptr == NULL);
+    OK(told_same(tag, again));
+    tag = rig_call(&g, id(a, 2), "any.boom", "x");
+    again = rig_call(&g, id(a, 2), "any.boom", "x");
+    rig_settle(&g);
+    IS(code(tag), ERR_SCRIPT_FAILED);
+    OK(bytes_equal(rig_answer(&g, tag)->value, BYTES_LIT("\x2a")));
+    OK(told_same(tag, again));
+    OK(!rig_exists(&g, "/boom"));
+    end();
+}
+
 static void a_call_larger_than_a_batch_is_refused(void)
 {
     uint64_t tag;
@@ -313,6 +341,21 @@ static void woken_calls_run_in_the_order_in_which_they_began_to_wait(void)
     end();
 }
 
+static void scripts_that_had_their_share_wait_for_the_next_turn(void)
+{
+    begin();
+    OK(resolver_room(g.resolver));
+    uint64_t tag = rig_call(&g, id(a, 1), "any.dear", "x");
+    OK(resolver_is_tired(g.resolver));
+    OK(rig_take(&g));
+    OK(!resolver_room(g.resolver)); /* an empty batch is not yet a new turn */
+    resolver_turn(g.resolver);
+    OK(resolver_room(g.resolver));
+    rig_settle(&g);
+    IS(code(tag), 0);
+    end();
+}
+
 static void guards_are_checked_at_every_run(void)
 {
     struct buf wants = { 0 };
@@ -398,6 +441,7 @@ int main(void)
 {
     TEST(a_call_is_one_transaction_with_one_stored_result);
     TEST(a_failed_call_writes_nothing);
+    TEST(a_failed_call_is_answered_with_its_details);
     TEST(a_call_larger_than_a_batch_is_refused);
     TEST(a_call_that_waits_needs_a_session);
     TEST(a_release_and_the_next_grant_stand_in_one_batch);
@@ -411,6 +455,7 @@ int main(void)
     TEST(cancel_and_grant_compete_for_one_result);
     TEST(a_clean_up_that_fails_still_ends_the_call);
     TEST(woken_calls_run_in_the_order_in_which_they_began_to_wait);
+    TEST(scripts_that_had_their_share_wait_for_the_next_turn);
     TEST(guards_are_checked_at_every_run);
     TEST(the_end_of_a_reign_leaves_nothing_and_the_next_goes_on);
     TEST(a_new_reign_gives_every_session_its_full_timeout);

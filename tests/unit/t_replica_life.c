@@ -1,0 +1,329 @@
+/* t_replica_life.c -- what a replica refuses, how it catches up, restarts and stops, one
+ * rule a test.
+ *
+ * Method: the rig of tests/lib/replica_rig.h. Server 1 leads. */
+#include <stdlib.h>
+
+#include "core/base/check.h"
+#include "core/base/errors.h"
+#include "tests/lib/replica_rig.h"
+#include "tests/lib/tap.h"
+
+static struct trio *t;
+
+enum { LEARN = TRIO_PAXOS + PAXOS_LEARN };
+
+static void begin(uint32_t nodes)
+{
+    t = trio_new(nodes);
+    trio_lead(t, 1);
+}
+
+static void end(void)
+{
+    for (uint32_t id = 1; id <= t->nodes_count; id++) {
+        struct replica *r = trio_replica(t, id);
+
+        if (r != NULL) machine_check(replica_machine(r));
+    }
+    trio_free(t);
+}
+
+static void hold(uint32_t from, unsigned kind)
+{
+    t->hold[kind] |= node_bit(from);
+}
+
+static void release(void)
+{
+    memset(t->hold, 0, sizeof t->hold);
+    t->cut = 0;
+    trio_settle(t);
+}
+
+static int count(uint64_t tag)
+{
+    return t->answers[tag].count;
+}
+
+static int code(uint64_t tag)
+{
+    return t->answers[tag].code != 0 ? t->answers[tag].code : t->answers[tag].result.code;
+}
+
+static void all_agree(void)
+{
+    for (uint32_t id = 2; id <= t->nodes_count; id++) {
+        IS(trio_status(t, id).applied, trio_status(t, 1).applied);
+        OK(trio_status(t, id).digest == trio_status(t, 1).digest);
+    }
+}
+
+/* --- refusals --- */
+
+static void without_a_leader_for_long_only_what_was_sent_stays_pending(void)
+{
+    uint64_t sent, fresh, read;
+
+    begin(3);
+    t->cut = node_bit(3);
+    sent = trio_mark(t, 3);
+    trio_settle(t);
+    while (trio_status(t, 3).leader != 0) trio_pass(t, TICK_MS);
+    fresh = trio_mark(t, 3);
+    read = trio_read(t, 3, 0);
+    trio_pass(t, HOPELESS_MS);
+    IS(count(fresh), 0);
+    IS(count(read), 0);
+    trio_pass(t, TICK_MS);
+    IS(code(fresh), ERR_NO_QUORUM);
+    IS(code(read), ERR_NO_QUORUM);
+    IS(count(sent), 0);
+    trio_mark(t, 3);
+    IS(t->code, ERR_NO_QUORUM);
+    trio_read(t, 3, 0);
+    IS(t->code, ERR_NO_QUORUM);
+    release();
+    trio_pass(t, 500);
+    IS(code(sent), 0);
+    IS(trio_marks(t, 1), 1);
+    end();
+}
+
+/* C5 */
+static void requests_are_bounded_by_count(void)
+{
+    uint64_t first;
+
+    begin(3);
+    first = t->tag + 1;
+    for (uint32_t i = 0; i < PENDING_COUNT_MAX; i++) trio_submit_raw(t, 2, BYTES_LIT("x"));
+    IS(t->code, 0);
+    trio_mark(t, 2);
+    IS(t->code, ERR_BUSY);
+    trio_settle(t);
+    IS(code(first), ERR_BAD_MESSAGE);
+    IS(code(first + PENDING_COUNT_MAX - 1), ERR_BAD_MESSAGE);
+    trio_mark(t, 2);
+    IS(t->code, 0);
+    end();
+}
+
+static void requests_are_bounded_by_bytes(void)
+{
+    enum { SIZE = 1 << 20 };
+    uint8_t *big = mem_zalloc(SIZE);
+
+    begin(3);
+    for (uint32_t i = 0; i < PENDING_BYTES_MAX / SIZE; i++) {
+        trio_submit_raw(t, 2, bytes_of(big, SIZE));
+        IS(t->code, 0);
+    }
+    trio_mark(t, 2);
+    IS(t->code, ERR_BUSY);
+    free(big);
+    end();
+}
+
+static void reads_are_bounded_by_count(void)
+{
+    begin(3);
+    for (uint32_t i = 0; i < PENDING_COUNT_MAX; i++) trio_read(t, 2, 0);
+    IS(t->code, 0);
+    trio_read(t, 2, 0);
+    IS(t->code, ERR_BUSY);
+    trio_settle(t);
+    IS(trio_status(t, 2).pending_reads, 0);
+    trio_read(t, 2, 0);
+    IS(t->code, 0);
+    end();
+}
+
+static void what_finds_no_room_at_the_leader_is_sent_again(void)
+{
+    uint64_t tag;
+
+    begin(3);
+    for (uint32_t i = 0; i < PENDING_COUNT_MAX; i++) trio_submit_raw(t, 2, BYTES_LIT("x"));
+    trio_turn(t, 2);
+    tag = trio_mark(t, 3);
+    trio_turn(t, 3);
+    OK(trio_deliver(t, 2, 1, FRAME_FORWARD) && trio_deliver(t, 3, 1, FRAME_FORWARD));
+    trio_settle(t);
+    IS(count(tag), 0);
+    trio_pass(t, RESEND_MS);
+    IS(code(tag), 0);
+    IS(trio_marks(t, 1), 1);
+    end();
+}
+
+/* --- catch-up --- */
+
+static void write_at(uint32_t id, const char *path, struct bytes data)
+{
+    struct buf wants = { 0 };
+
+    want_encode(&wants, &(struct want){
+                            .kind = WANT_CREATE, .path = bytes_str(path), .data = data });
+    trio_submit(t, id, &(struct request){ .kind = REQUEST_WRITE,
+                                          .single = true,
+                                          .wants_count = 1,
+                                          .wants = buf_bytes(&wants) });
+    buf_fini(&wants);
+    trio_settle(t);
+}
+
+/* The LEARNs that lie there: so many, and only the last one says that it is the last. */
+static void one_answer_lies_there(uint32_t learns)
+{
+    uint32_t seen = 0;
+
+    for (uint32_t i = 0; i < t->frames_count; i++) {
+        struct frame f;
+
+        if (t->frames[i].kind != LEARN) continue;
+        CHECK(frame_decode(buf_bytes(&t->frames[i].bytes), &f) == 0);
+        IS(f.paxos.yes, ++seen == learns);
+        blob_unref(f.paxos.vote.proposal.batch);
+    }
+    IS(seen, learns);
+}
+
+static void a_catch_up_answer_is_bounded_in_slots_and_says_its_end(void)
+{
+    begin(3);
+    t->cut = node_bit(3);
+    for (uint32_t i = 0; i < 2 * WINDOW_MAX + 5; i++) {
+        trio_mark(t, 1);
+        trio_settle(t);
+    }
+    hold(1, LEARN);
+    t->cut = 0;
+    trio_pass(t, HEARTBEAT_MS);
+    one_answer_lies_there(WINDOW_MAX);
+    release(); /* the end of one answer asks for the next: no time has to pass */
+    IS(trio_marks(t, 3), 2 * WINDOW_MAX + 5);
+    all_agree();
+    end();
+}
+
+static void a_catch_up_answer_is_bounded_in_bytes(void)
+{
+    enum { SIZE = LEARN_BYTES_MAX / 2 };
+    uint8_t *big = mem_zalloc(SIZE);
+
+    begin(3);
+    t->cut = node_bit(3);
+    write_at(1, "/a", bytes_of(big, SIZE));
+    write_at(1, "/b", bytes_of(big, SIZE));
+    write_at(1, "/c", bytes_of(big, SIZE));
+    hold(1, LEARN);
+    t->cut = 0;
+    trio_pass(t, HEARTBEAT_MS);
+    one_answer_lies_there(2);
+    release();
+    OK(trio_exists(t, 3, "/c"));
+    free(big);
+    end();
+}
+
+static void a_slot_that_the_log_no_longer_has_ends_the_answer(void)
+{
+    begin(3);
+    t->cut = node_bit(3);
+    write_at(1, "/a", BYTES_LIT("a"));
+    t->nodes[0].trimmed = trio_status(t, 1).chosen;
+    t->cut = 0;
+    trio_pass(t, 2 * HEARTBEAT_MS);
+    IS(t->sent[LEARN], 0);
+    OK(!trio_exists(t, 3, "/a"));
+    t->nodes[0].trimmed = 0;
+    trio_pass(t, 2000);
+    OK(trio_exists(t, 3, "/a"));
+    end();
+}
+
+/* --- life --- */
+
+static void a_restarted_replica_replays_its_log(void)
+{
+    begin(3);
+    write_at(2, "/a", BYTES_LIT("a"));
+    trio_pass(t, HEARTBEAT_MS);
+    trio_crash(t, 3);
+    kv_overlay_clear(&t->nodes[2].applied); /* nothing was written behind */
+    OK(trio_restart(t, 3));
+    trio_pass(t, 2 * HEARTBEAT_MS);
+    OK(trio_exists(t, 3, "/a"));
+    all_agree();
+    end();
+}
+
+static void a_log_that_does_not_reach_down_to_the_state_is_refused(void)
+{
+    begin(3);
+    write_at(2, "/a", BYTES_LIT("a"));
+    trio_pass(t, HEARTBEAT_MS);
+    trio_crash(t, 3);
+    kv_overlay_clear(&t->nodes[2].applied);
+    t->nodes[2].trimmed = 1;
+    OK(!trio_restart(t, 3));
+    end();
+}
+
+static void bytes_that_are_no_frame_cost_the_connection(void)
+{
+    struct buf bytes = { 0 };
+
+    begin(3);
+    buf_put(&bytes, "?!", 2);
+    OK(!trio_give(t, 1, 2, &bytes));
+    buf_fini(&bytes);
+    end();
+}
+
+static void a_replica_whose_state_differs_stops_and_does_nothing_more(void)
+{
+    uint64_t applied;
+
+    begin(3);
+    t->nodes[2].applied.digest ^= 1;
+    for (int i = 0; i < 5 && t->nodes[2].stops == 0; i++) {
+        trio_mark(t, 1);
+        trio_settle(t);
+        trio_pass(t, HEARTBEAT_MS);
+    }
+    IS(t->nodes[2].stops, 1);
+    applied = trio_status(t, 3).applied;
+    OK(applied < trio_status(t, 1).applied);
+    trio_mark(t, 3);
+    IS(t->code, ERR_NO_QUORUM);
+    trio_read(t, 3, 0);
+    IS(t->code, ERR_NO_QUORUM);
+    t->cut = node_bit(3);
+    trio_settle(t);
+    trio_tick(t, 3, 1000); /* no election, no frame, no second stop */
+    trio_turn(t, 3);
+    trio_durable(t, 3);
+    IS(t->frames_count, 0);
+    IS(t->nodes[2].stops, 1);
+    IS(trio_status(t, 3).applied, applied);
+    trio_free(t);
+}
+
+int main(void)
+{
+    TEST(without_a_leader_for_long_only_what_was_sent_stays_pending);
+    TEST(requests_are_bounded_by_count);
+    TEST(requests_are_bounded_by_bytes);
+    TEST(reads_are_bounded_by_count);
+    TEST(what_finds_no_room_at_the_leader_is_sent_again);
+    TEST(a_catch_up_answer_is_bounded_in_slots_and_says_its_end);
+    TEST(a_catch_up_answer_is_bounded_in_bytes);
+    TEST(a_slot_that_the_log_no_longer_has_ends_the_answer);
+    TEST(a_restarted_replica_replays_its_log);
+    TEST(a_log_that_does_not_reach_down_to_the_state_is_refused);
+    TEST(bytes_that_are_no_frame_cost_the_connection);
+    TEST(a_replica_whose_state_differs_stops_and_does_nothing_more);
+    return tap_done();
+}

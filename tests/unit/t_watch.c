@@ -1,0 +1,332 @@
+/* t_watch.c -- the table of watches: W1..W4.
+ *
+ * Method: events are given as one would read them, and what is delivered is written down as
+ * text, "owner: id kind path". The storm compares a busy table with a plain list.
+ * Replay: SEED=<n> ./t_watch */
+#include <stdlib.h>
+
+#include "core/base/rng.h"
+#include "core/watch/watch.h"
+#include "tests/lib/tap.h"
+
+static struct watch_table table;
+static char told[4096];
+static uint64_t zxid = 100;
+
+static void put(const char *format, unsigned long long a, const char *b, struct bytes c)
+{
+    const size_t at = strlen(told);
+
+    snprintf(told + at, sizeof told - at, format, a, b, (int) c.len, (const char *) c.ptr);
+}
+
+static void note(void *ctx, uint64_t owner, uint64_t z, const struct watch_firing *f,
+                 size_t count)
+{
+    (void) ctx;
+    IS(z, zxid);
+    put("%llu%s%.*s", owner, ":", (struct bytes){ 0 });
+    for (size_t i = 0; i < count; i++) {
+        put(" %llu %s %.*s", f[i].id, event_name(f[i].kind), f[i].path);
+        if (f[i].value && f[i].data.ptr != NULL) put("%.0llu%s%.*s", 0, "=", f[i].data);
+    }
+    put("%.0llu%s%.*s", 0, "; ", (struct bytes){ 0 });
+}
+
+static void event(enum event_kind kind, const char *path, const char *data)
+{
+    watch_match(&table,
+                &(struct event){ kind, bytes_str(path),
+                                 data == NULL ? (struct bytes){ 0 } : bytes_str(data) },
+                zxid);
+}
+
+static const char *deliver(void)
+{
+    told[0] = '\0';
+    watch_deliver(&table, zxid, note, NULL);
+    watch_table_check(&table);
+    zxid++;
+    return told;
+}
+
+static bool add(uint64_t owner, uint64_t id, const char *path, unsigned what, bool once)
+{
+    return watch_add(&table, &(struct watch_spec){ .owner = owner,
+                                                   .id = id,
+                                                   .path = bytes_str(path),
+                                                   .what = what,
+                                                   .once = once,
+                                                   .value = true });
+}
+
+static void begin(void)
+{
+    watch_table_init(&table, 7);
+}
+
+static void end(void)
+{
+    watch_table_fini(&table);
+}
+
+static void a_watch_hears_of_its_path_alone(void)
+{
+    begin();
+    OK(add(1, 10, "/a", WATCH_DATA, false));
+    event(EVENT_CHANGED, "/a/b", "x");
+    event(EVENT_CHANGED, "/", "x");
+    event(EVENT_CHILDREN, "/a", NULL);
+    STR(deliver(), "");
+    event(EVENT_CREATED, "/a", "x");
+    STR(deliver(), "1: 10 created /a=x; ");
+    event(EVENT_CHANGED, "/a", "y");
+    STR(deliver(), "1: 10 changed /a=y; ");
+    event(EVENT_DELETED, "/a", NULL);
+    STR(deliver(), "1: 10 deleted /a; ");
+    end();
+}
+
+static void a_watch_of_children_hears_of_them_and_of_the_nodes_end(void)
+{
+    begin();
+    OK(add(1, 10, "/a", WATCH_CHILDREN, false));
+    event(EVENT_CREATED, "/a", "x");
+    event(EVENT_CHANGED, "/a", "y");
+    STR(deliver(), "");
+    event(EVENT_CHILDREN, "/a", NULL);
+    event(EVENT_CHILDREN, "/a", NULL);
+    STR(deliver(), "1: 10 children /a; ");
+    event(EVENT_DELETED, "/a", NULL);
+    STR(deliver(), "1: 10 deleted /a; ");
+    end();
+}
+
+static void one_transaction_adds_up(void)
+{
+    begin();
+    OK(add(1, 10, "/a", WATCH_DATA | WATCH_CHILDREN, false));
+    event(EVENT_CREATED, "/a", "1");
+    event(EVENT_CHILDREN, "/a", NULL);
+    event(EVENT_CHANGED, "/a", "2");
+    STR(deliver(), "1: 10 created /a=2 10 children /a; ");
+    event(EVENT_CHANGED, "/a", "3");
+    event(EVENT_DELETED, "/a", NULL);
+    event(EVENT_CREATED, "/a", "4");
+    event(EVENT_CHANGED, "/a", "5");
+    STR(deliver(), "1: 10 changed /a=3 10 deleted /a 10 created /a=5; ");
+    event(EVENT_CHANGED, "/a", "6"); /* nothing is left of the one before */
+    STR(deliver(), "1: 10 changed /a=6; ");
+    end();
+}
+
+static void armed_once_it_fires_for_one_transaction_and_has_gone(void)
+{
+    begin();
+    OK(add(1, 10, "/a", WATCH_DATA | WATCH_CHILDREN, true));
+    event(EVENT_CHANGED, "/a", "1");
+    event(EVENT_CHANGED, "/a", "2");
+    event(EVENT_CHILDREN, "/a", NULL);
+    event(EVENT_DELETED, "/a", NULL);
+    STR(deliver(), "1: 10 changed /a=2; ");
+    event(EVENT_CREATED, "/a", "3");
+    STR(deliver(), "");
+    IS(watch_count(&table), 0);
+    OK(add(1, 10, "/a", WATCH_DATA, true)); /* its id is free */
+    end();
+}
+
+static void owners_come_by_their_first_event_watches_by_arming(void)
+{
+    begin();
+    OK(add(2, 1, "/a", WATCH_DATA, false));
+    OK(add(1, 1, "/b", WATCH_DATA, false));
+    OK(add(1, 2, "/a", WATCH_DATA, true));
+    OK(add(2, 9, "/a", WATCH_DATA, false));
+    event(EVENT_CHANGED, "/b", "x");
+    event(EVENT_CHANGED, "/a", "y");
+    STR(deliver(), "1: 1 changed /b=x 2 changed /a=y; 2: 1 changed /a=y 9 changed /a=y; ");
+    end();
+}
+
+static void an_id_is_armed_once_per_owner(void)
+{
+    begin();
+    OK(add(1, 10, "/a", WATCH_DATA, false));
+    OK(!add(1, 10, "/b", WATCH_DATA, false));
+    OK(add(2, 10, "/b", WATCH_DATA, false));
+    IS(watch_count_of(&table, 1), 1);
+    watch_remove(&table, 1, 10);
+    watch_remove(&table, 1, 10);
+    OK(!watch_armed(&table, 1, 10));
+    OK(watch_armed(&table, 2, 10));
+    event(EVENT_CHANGED, "/a", "x");
+    STR(deliver(), "");
+    end();
+}
+
+static void a_dropped_owner_hears_nothing(void)
+{
+    begin();
+    for (uint64_t id = 1; id <= 100; id++) OK(add(1 + id % 2, id, "/a", WATCH_DATA, false));
+    watch_drop(&table, 1);
+    watch_drop(&table, 5);
+    IS(watch_count(&table), 50);
+    watch_drop(&table, 2);
+    event(EVENT_CHANGED, "/a", "x");
+    STR(deliver(), "");
+    end();
+}
+
+static void what_the_owner_has_seen_is_not_fired(void)
+{
+    begin();
+    OK(watch_add(&table, &(struct watch_spec){ .owner = 1, .id = 1, .path = BYTES_LIT("/a"),
+                                               .what = WATCH_DATA, .since = zxid }));
+    event(EVENT_CHANGED, "/a", "x");
+    STR(deliver(), "");
+    event(EVENT_CHANGED, "/a", "x");
+    STR(deliver(), "1: 1 changed /a; ");
+    end();
+}
+
+static void moved_watches_keep_their_order_and_their_ways(void)
+{
+    struct watch_table from;
+
+    begin();
+    watch_table_init(&from, 9);
+    for (uint64_t id = 1; id <= 3; id++) {
+        OK(watch_add(&from, &(struct watch_spec){ .owner = 1, .id = id, .once = id == 2,
+                                                  .path = BYTES_LIT("/a"),
+                                                  .what = WATCH_DATA }));
+    }
+    OK(add(1, 4, "/a", WATCH_DATA, false));
+    watch_move(&from, &table, 1);
+    watch_move(&from, &table, 2);
+    IS(watch_count(&from), 0);
+    event(EVENT_CHANGED, "/a", NULL);
+    STR(deliver(), "1: 4 changed /a 1 changed /a 2 changed /a 3 changed /a; ");
+    IS(watch_count(&table), 3);
+    watch_table_fini(&from);
+    end();
+}
+
+static void drop_others(void *ctx, uint64_t owner, uint64_t z, const struct watch_firing *f,
+                        size_t count)
+{
+    watch_drop(&table, 3 - owner); /* also one whose turn comes next */
+    note(ctx, owner, z, f, count);
+}
+
+static void watches_may_be_dropped_while_others_are_told(void)
+{
+    begin();
+    OK(add(1, 1, "/a", WATCH_DATA, true));
+    OK(add(2, 2, "/a", WATCH_DATA, false));
+    event(EVENT_CHANGED, "/a", NULL);
+    told[0] = '\0';
+    watch_deliver(&table, zxid, drop_others, NULL);
+    STR(told, "1: 1 changed /a; 2: 2 changed /a; ");
+    IS(watch_count(&table), 0);
+    end();
+}
+
+/* --- the storm --- */
+
+enum { OWNERS = 4, IDS = 30, PATHS = 12, STEPS = 20000 };
+
+struct model {
+    bool armed, once;
+    unsigned what;
+    int path;
+};
+
+static struct model model[OWNERS][IDS];
+static int fired[OWNERS][IDS], wrong;
+
+static void model_note(void *ctx, uint64_t owner, uint64_t z, const struct watch_firing *f,
+                       size_t count)
+{
+    (void) ctx, (void) z;
+    for (size_t i = 0; i < count; i++) fired[owner][f[i].id]++;
+}
+
+static void model_event(enum event_kind kind, int path)
+{
+    char text[8];
+
+    snprintf(text, sizeof text, "/%d", path);
+    memset(fired, 0, sizeof fired);
+    watch_match(&table, &(struct event){ kind, bytes_str(text), { NULL, 0 } }, zxid);
+    watch_deliver(&table, zxid++, model_note, NULL);
+    for (int o = 0; o < OWNERS; o++) {
+        for (int i = 0; i < IDS; i++) {
+            struct model *m = &model[o][i];
+            const unsigned what = kind == EVENT_CHILDREN ? WATCH_CHILDREN : WATCH_DATA;
+            const bool want = m->armed && m->path == path && (m->what & what) != 0;
+
+            wrong += fired[o][i] != want;
+            if (want && m->once) m->armed = false;
+        }
+    }
+}
+
+static void model_arm(struct rng *rng, uint64_t owner, uint64_t id)
+{
+    struct model *m = &model[owner][id];
+    const struct model wish = { true, rng_below(rng, 2) == 1,
+                                1 + (unsigned) rng_below(rng, 3),
+                                (int) rng_below(rng, PATHS) };
+    char text[8];
+
+    snprintf(text, sizeof text, "/%d", wish.path);
+    wrong += add(owner, id, text, wish.what, wish.once) == m->armed;
+    if (!m->armed) *m = wish;
+}
+
+static void a_busy_table_fires_as_a_plain_list_would(void)
+{
+    const char *seed = getenv("SEED");
+    struct rng rng;
+
+    printf("# SEED=%s\n", seed == NULL ? "1" : seed);
+    rng_init(&rng, seed == NULL ? 1 : strtoull(seed, NULL, 10));
+    begin();
+    for (int step = 0; step < STEPS; step++) {
+        const uint64_t owner = rng_below(&rng, OWNERS), id = rng_below(&rng, IDS);
+        const uint64_t dice = rng_below(&rng, 100);
+
+        if (dice < 50) {
+            model_arm(&rng, owner, id);
+        } else if (dice < 60) {
+            watch_remove(&table, owner, id);
+            model[owner][id].armed = false;
+        } else if (dice < 61) {
+            watch_drop(&table, owner);
+            memset(model[owner], 0, sizeof model[owner]);
+        } else {
+            model_event(dice < 80 ? EVENT_CHANGED : EVENT_CHILDREN,
+                        (int) rng_below(&rng, PATHS));
+        }
+        if (step % 100 == 0) watch_table_check(&table);
+    }
+    IS(wrong, 0);
+    end();
+}
+
+int main(void)
+{
+    TEST(a_watch_hears_of_its_path_alone);
+    TEST(a_watch_of_children_hears_of_them_and_of_the_nodes_end);
+    TEST(one_transaction_adds_up);
+    TEST(armed_once_it_fires_for_one_transaction_and_has_gone);
+    TEST(owners_come_by_their_first_event_watches_by_arming);
+    TEST(an_id_is_armed_once_per_owner);
+    TEST(a_dropped_owner_hears_nothing);
+    TEST(what_the_owner_has_seen_is_not_fired);
+    TEST(moved_watches_keep_their_order_and_their_ways);
+    TEST(watches_may_be_dropped_while_others_are_told);
+    TEST(a_busy_table_fires_as_a_plain_list_would);
+    return tap_done();
+}
