@@ -3,6 +3,7 @@
  * Method: events are given as one would read them, and what is delivered is written down as
  * text, "owner: id kind path". The storm compares a busy table with a plain list.
  * Replay: SEED=<n> ./t_watch */
+#include <stdarg.h>
 #include <stdlib.h>
 
 #include "core/base/rng.h"
@@ -13,11 +14,16 @@ static struct watch_table table;
 static char told[4096];
 static uint64_t zxid = 100;
 
-static void put(const char *format, unsigned long long a, const char *b, struct bytes c)
+static void put(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+static void put(const char *format, ...)
 {
     const size_t at = strlen(told);
+    va_list args;
 
-    snprintf(told + at, sizeof told - at, format, a, b, (int) c.len, (const char *) c.ptr);
+    va_start(args, format);
+    vsnprintf(told + at, sizeof told - at, format, args);
+    va_end(args);
 }
 
 static void note(void *ctx, uint64_t owner, uint64_t z, const struct watch_firing *f,
@@ -25,12 +31,14 @@ static void note(void *ctx, uint64_t owner, uint64_t z, const struct watch_firin
 {
     (void) ctx;
     IS(z, zxid);
-    put("%llu%s%.*s", owner, ":", (struct bytes){ 0 });
+    put("%" PRIu64 ":", owner);
     for (size_t i = 0; i < count; i++) {
-        put(" %llu %s %.*s", f[i].id, event_name(f[i].kind), f[i].path);
-        if (f[i].value && f[i].data.ptr != NULL) put("%.0llu%s%.*s", 0, "=", f[i].data);
+        put(" %" PRIu64 " %s %.*s", f[i].id, event_name(f[i].kind), (int) f[i].path.len,
+            (const char *) f[i].path.ptr);
+        if (!f[i].value || f[i].data.ptr == NULL) continue;
+        put("=%.*s", (int) f[i].data.len, (const char *) f[i].data.ptr);
     }
-    put("%.0llu%s%.*s", 0, "; ", (struct bytes){ 0 });
+    put("; ");
 }
 
 static void event(enum event_kind kind, const char *path, const char *data)
