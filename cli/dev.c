@@ -15,7 +15,7 @@
 
 enum {
     SERVE_MS_MAX = 30000,
-    STOP_MS_MAX = 5000,
+    PROBE_GONE_MS = 1000, STOP_MS_MAX = 5000,
     LEADER_MS_MAX = 5000,
     LOOK_US = 20000,
     TAIL_BYTES = 2000
@@ -242,6 +242,8 @@ static int revive_cluster(const struct options *o)
 static int start_all(const struct options *o)
 {
     for (unsigned i = 0; i < state.nodes_count; i++) {
+        /* One that was killed a moment ago may still hold its data directory. */
+        (void) dev_node_wait_gone(&state, &state.nodes[i], PROBE_GONE_MS);
         if (dev_node_start(&state, &state.nodes[i]) == 0) continue;
         report_error(o->command, ERR_IO, strerror(errno));
         stop_all();

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -55,12 +56,29 @@ void dev_node_signal(const struct dev_state *s, const struct dev_node *n, int si
     if (dev_node_is_alive(s, n)) kill(n->pid, signo);
 }
 
+/* A killed process loses its command line before the kernel closes its files, so it is gone
+ * only when the lock of its data directory is free. */
+static bool holds_lock(const struct dev_state *s, const struct dev_node *n)
+{
+    char data[PATH_ROOM], path[PATH_ROOM + 8];
+    bool held;
+    int fd;
+
+    data_path(s, n, data);
+    snprintf(path, sizeof path, "%s/lock", data);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return false; /* it never got so far */
+    held = flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    close(fd);
+    return held;
+}
+
 bool dev_node_wait_gone(const struct dev_state *s, const struct dev_node *n,
                         uint64_t limit_ms)
 {
     const uint64_t until = clock_now_ms() + limit_ms;
 
-    while (dev_node_is_alive(s, n)) {
+    while (dev_node_is_alive(s, n) || holds_lock(s, n)) {
         if (clock_now_ms() >= until) return false;
         usleep(LOOK_US);
     }
