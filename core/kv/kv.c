@@ -252,7 +252,7 @@ static void digest_change(struct kv_overlay *o, struct bytes key, struct bytes v
 /* A deletion leaves a mark when there may be something below for it to hide. */
 static bool needs_mark(const struct kv_overlay *o, const struct kv_entry *old)
 {
-    return o->below != NULL && (old == NULL || !old->is_new); /* K4 */
+    return o->below != NULL && !(o->settled && old != NULL && old->is_new); /* K4 */
 }
 
 /* A put, or with a value->ptr == NULL a deletion. */
@@ -273,7 +273,7 @@ static void change(struct kv_overlay *o, struct bytes key, struct bytes value, b
     }
     e = entry_new(key, hash, value.len);
     entry_set(e, value);
-    e->is_new = is_new && o->settled;
+    e->is_new = is_new;
     if (old == NULL) overlay_insert(o, e, stamp);
     else overlay_replace(o, old, e, stamp);
 }
@@ -354,7 +354,7 @@ static void move_entry(void *ctx, struct kv_entry *e)
     } else if (old != NULL) {
         overlay_replace(to, old, e, m->stamp);
     } else {
-        e->is_new = e->is_new && to->settled;
+        e->is_new = false; /* it may be, but `to` was not told */
         overlay_insert(to, e, m->stamp);
     }
 }
@@ -547,7 +547,7 @@ void kv_overlay_check(const struct kv_overlay *o)
             CHECK(bucket_of(o, e->hash) == &o->table[i]);
             CHECK(find(o, entry_key(e), hash_bytes(entry_key(e), o->seed)) == e);
             CHECK(IMPLIES(e->deleted, needs_mark(o, e)));
-            CHECK(IMPLIES(e->is_new, !is_below(o, entry_key(e)))); /* K4 */
+            CHECK(IMPLIES(o->settled && e->is_new, !is_below(o, entry_key(e)))); /* K4 */
             if (e->loose) loose++;
             count++;
             bytes += entry_bytes(e);

@@ -30,7 +30,7 @@ struct kv_entry {
     uint32_t value_room; /* bytes that a value may take where it lies */
     bool loose;
     bool deleted;
-    bool is_new; /* K4: no view below has the key */
+    bool is_new; /* K4: no view below a settled overlay has the key */
     uint8_t data[]; /* the key, then the value */
 };
 

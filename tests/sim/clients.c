@@ -141,7 +141,7 @@ static void encode(struct client *c, const struct ask *a, struct buf *out)
         break;
     case KEY_GET:
     case RENEW:
-        CHECK(!"a request that goes through the log");
+        CHECK(false); /* these do not go through the log */
     }
     if (wants.len > 0) r.wants = buf_bytes(&wants);
     request_encode(out, &r);
