@@ -135,7 +135,7 @@ static int run_commands(struct watching *w)
     return status;
 }
 
-/* Prints and runs what has come. Returns the exit status that ends the command, 0 = none. */
+/* Prints and runs what has come. Returns the exit status that ends us, 0 = none. */
 static int tell(struct watching *w)
 {
     const int status =

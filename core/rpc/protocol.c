@@ -57,6 +57,31 @@ static const char introduction_end[] =
     "received. A write with a `guard` takes place only if each node named there exists\n"
     "with that czxid.\n";
 
+static const char watches[] =
+    "\n## Watches\n"
+    "\n"
+    "A watch tells of changes at one path, whether a node stands there or not, until it is\n"
+    "ended by `unwatch` or the connection closes. `data` (true unless given) is for the node\n"
+    "itself, `children` for its list of children. With `once` it ends with its first event.\n"
+    "The client chooses the number, one that is not in use on the connection.\n"
+    "\n"
+    "    [2, \"events\", [zxid, [[watch, kind, path, data], ...]]]\n"
+    "\n"
+    "is all that one transaction means to the connection's armed watches. `kind` is\n"
+    "`created`, `changed`, `deleted` or `children` (a child was created or deleted); `data`\n"
+    "comes with `created` and `changed` if the watch was armed with `value`, and is the data\n"
+    "that the transaction left. Notifications come in the order of zxids, and before any\n"
+    "answer on the same connection that shows their change: an answer that names a zxid says\n"
+    "that all events of armed watches up to it have come.\n"
+    "\n"
+    "The answer to `watch` names the zxid behind which events come, and the node's stat then,\n"
+    "or nil. With `since`, the last zxid of which the client has seen everything, the events\n"
+    "above it come first, as notifications before the answer, each once; a `once` watch that\n"
+    "fires so is not armed. `lagged` means that they are no longer kept: arm without\n"
+    "`since`, then read again. After `[2, \"lagged\", [zxid]]` all armed watches of the\n"
+    "connection are gone, because it left too many events unread; everything up to that zxid\n"
+    "was sent, so they can be armed again with it as `since`.\n";
+
 static void put_text(struct buf *out, const char *text)
 {
     buf_put(out, text, strlen(text));
@@ -80,6 +105,7 @@ static void put_limits(struct buf *out)
     put_number_row(out, "ops of one `multi`", MULTI_OPS_MAX);
     put_number_row(out, "names in one page of `children`", LIST_COUNT_MAX);
     put_number_row(out, "results of one session not yet acknowledged", SESSION_RESULTS_MAX);
+    put_number_row(out, "watches of one connection", CONN_WATCHES_MAX);
     put_number_row(out, "timeout of a session, ms", SESSION_TIMEOUT_MAX_MS);
     put_number_row(out, "timeout of a session, ms, at least", SESSION_TIMEOUT_MIN_MS);
 }
@@ -135,6 +161,7 @@ void rpc_print_protocol(struct buf *out)
     out->ptr[out->len - 1] = '.';
     put_text(out, "\n");
     put_text(out, introduction_end);
+    put_text(out, watches);
     put_limits(out);
     put_text(out, "\n## Methods\n");
     for (enum method m = METHOD_NONE + 1; m < METHOD_COUNT; m++) put_method(out, m);

@@ -11,10 +11,11 @@
  * between. Those of one connection that start together go together (struct replay), and a
  * slot that several need is read once. One that does not read its output is waited for.
  *
- * BUDGET  A connection with too many bytes of events unread loses all its watches and hears
- * so in one notification, "lagged", that names the last zxid of which it was sent
- * everything; a watch whose catching up is too much in one piece is refused with ERR_LAGGED.
- * After either the client arms again when it has read that far: nothing is lost silently. */
+ * BUDGET  A connection with too many bytes of events unread loses all its watches and
+ * hears so in one notification, "lagged", that names the last zxid of which it was sent
+ * everything; a watch whose catching up is too much in one piece is refused with
+ * ERR_LAGGED. After either the client arms again when it has read that far: nothing is lost
+ * silently. */
 #ifndef CORE_SERVER_WATCHES_H
 #define CORE_SERVER_WATCHES_H
 
@@ -53,7 +54,7 @@ bool watches_arm(struct job *j);
 void watches_unarm(struct conn *c, uint64_t id);
 void watches_forget(struct conn *c); /* it closes */
 
-/* Some catching up; true while there is more that could go on now. */
+/* Some catching up; again: there is more that could go on now. */
 void watches_turn(struct service *s);
 bool watches_again(const struct service *s);
 

@@ -4,8 +4,8 @@
  *     SET path      changed(path, data)
  *     DELETE path   deleted(path), then children(parent)
  *
- * Ops of sessions are no events; the DELETEs of a session's ephemeral nodes stand before its
- * close. Pure. */
+ * Ops of sessions are no events; the DELETEs of a session's ephemeral nodes stand before
+ * its close. Pure. */
 #ifndef CORE_WATCH_EVENTS_H
 #define CORE_WATCH_EVENTS_H
 

@@ -29,7 +29,7 @@ void history_add(struct history *h, uint64_t slot, uint64_t zxid_first, uint64_t
  * such a slot may be no longer kept. */
 bool history_find(const struct history *h, uint64_t since, uint64_t *slot);
 
-/* Of a slot that is kept (CHECK): whether it gave transactions, and the newest zxid then. */
+/* Of a slot that is kept (CHECK): whether it gave any transaction, the newest zxid then. */
 bool history_counted(const struct history *h, uint64_t slot);
 uint64_t history_zxid(const struct history *h, uint64_t slot);
 

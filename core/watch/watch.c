@@ -306,7 +306,7 @@ static bool merge(struct watch_table *t, const struct watch *w, const struct eve
     if (e->kind == EVENT_CHILDREN) return w->found_children != 0;
     if (e->kind != EVENT_CHANGED || w->found_node == 0) return false;
     before = &found_at(t, w->found_node - 1)->firing;
-    if (before->kind == EVENT_DELETED) return false;
+    CHECK(before->kind != EVENT_DELETED); /* a CREATE would stand between */
     before->data = e->data;
     return true;
 }

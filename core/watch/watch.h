@@ -13,8 +13,8 @@
  *
  * Invariants: W1 an id is armed at most once per owner. W2 firings of one owner come in the
  * order of events, those of one event in the order of arming. W3 a watch that is armed once
- * fires for one transaction and has gone when watch_deliver() returns. W4 no firing but to a
- * watch on exactly that path, of what it was armed for. */
+ * fires for one transaction and has gone when watch_deliver() returns. W4 a watch fires for
+ * exactly its path, and what it was armed for. */
 #ifndef CORE_WATCH_WATCH_H
 #define CORE_WATCH_WATCH_H
 

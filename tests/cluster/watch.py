@@ -238,6 +238,11 @@ def start_watch(*flags):
     return process
 
 
+def signal_all(processes, signo):
+    for process in processes:
+        process.send_signal(signo)
+
+
 @rule
 def nothing_is_lost_or_doubled_when_servers_are_killed():
     top = fresh()
@@ -247,8 +252,11 @@ def nothing_is_lost_or_doubled_when_servers_are_killed():
         for step in range(90):
             count += 1
             if step == 30:
+                signal_all(watchers, signal.SIGSTOP)  # so that there is something to miss
                 cluster.kill(node)
             if step == 60:
+                signal_all(watchers, signal.SIGCONT)
+            if step == 75:
                 cluster.restart(node)
             same(writer.write("set", top, b"%d" % count)["stat"]["version"], count, "version")
     for process in watchers:
@@ -297,6 +305,28 @@ def a_reader_that_does_not_read_is_told_that_it_lags():
         same([z for z, _ in w.events], made[len(told):], "and the rest on demand")
         with open("/proc/%d/status" % pid) as file:
             print("# " + next(x for x in file if x.startswith("VmRSS")).strip())
+
+
+@rule
+def what_the_servers_forgot_by_a_restart_is_said_to_be_lost():
+    top, process = fresh(), None
+    with Connection(cluster.addresses[0]) as c:
+        old = c.call("set", top, b"1")["zxid"]
+        c.call("set", top, b"2")
+    process = start_watch("--value", top)
+    cluster.dev("stop")
+    cluster.dev("start")
+    cluster.leader()
+    with Watcher(cluster.addresses[0]) as w:
+        same(refusal(w, "watch", top, 1, since=old), "lagged", "of long ago")
+        w.call("watch", top, 1, since=w.call("stat", top)["zxid"])
+        zxid = w.call("set", top, b"3")["zxid"]
+        same([z for z, _ in w.events], [zxid], "told")
+    # The watcher may have come back before or after that change.
+    line = json.loads(process.stdout.readline())
+    assert line["zxid"] >= zxid and line["kind"] in ("changed", "lagged"), line
+    process.kill()
+    process.wait()
 
 
 @rule

@@ -116,6 +116,25 @@ static void put_refusal(struct buf *b, uint32_t msgid, int code)
     pack_nil(b);
 }
 
+/* Armed at 9, and told of one change at 10. */
+static void put_watch(struct buf *b, const struct rpc_message *m)
+{
+    const msgpack_object *at = m->params->via.array.ptr;
+
+    pack_map(b, 1);
+    pack_cstr(b, "zxid");
+    pack_uint(b, 9);
+    rpc_notification_begin(b, "events");
+    pack_array(b, 2);
+    pack_uint(b, 10);
+    pack_array(b, 1);
+    pack_array(b, 4);
+    pack_object(b, &at[1]);
+    pack_cstr(b, "changed");
+    pack_object(b, &at[0]);
+    pack_bin(b, BYTES_LIT("new"));
+}
+
 /* False: close the connection. */
 static bool answer(const struct rpc_message *m, struct buf *b)
 {
@@ -142,6 +161,8 @@ static bool answer(const struct rpc_message *m, struct buf *b)
         put_session(b);
     } else if (m->method == METHOD_CHILDREN) {
         put_children(b);
+    } else if (m->method == METHOD_WATCH) {
+        put_watch(b, m);
     } else if (m->method == METHOD_CALL) {
         put_grant(b);
     } else if (m->method == METHOD_GET || m->method == METHOD_CREATE) {
@@ -408,6 +429,51 @@ static void many_threads_share_one_client(void)
     tl_close(c);
 }
 
+static atomic_int events_told, events_wrong;
+
+static void note_event(void *ctx, const tl_event *e)
+{
+    static const tl_event_kind kinds[] = { TL_EVENT_ARMED, TL_EVENT_CHANGED,
+                                           TL_EVENT_ENDED };
+    const int i = events_told++;
+    const bool changed = e->kind == TL_EVENT_CHANGED;
+
+    (void) ctx;
+    events_wrong += i >= 3 || e->kind != kinds[i];
+    events_wrong += changed && (e->zxid != 10 || strcmp(e->path, "/w") != 0);
+    events_wrong += changed && (e->len != 3 || memcmp(e->data, "new", 3) != 0);
+}
+
+static void a_watch_tells_of_changes_and_of_its_end(void)
+{
+    tl_client *c = open_client(0);
+    uint64_t handle = 0;
+
+    events_told = events_wrong = 0;
+    IS(tl_watch(c, "/w", TL_WATCH_DATA | TL_WATCH_VALUE, note_event, NULL, &handle), TL_OK);
+    for (int i = 0; i < 500 && events_told < 2; i++) usleep(10000);
+    IS(events_told, 2);
+    tl_close(c);
+    IS(events_told, 3);
+    IS(events_wrong, 0);
+}
+
+static void after_unwatch_nothing_is_told(void)
+{
+    tl_client *c = open_client(0);
+    uint64_t handle = 0;
+    int told;
+
+    events_told = events_wrong = 0;
+    IS(tl_watch(c, "/w", 0, note_event, NULL, &handle), TL_OK);
+    tl_unwatch(c, handle);
+    told = events_told;
+    tl_unwatch(c, handle);
+    tl_close(c);
+    IS(events_told, told);
+    IS(tl_watch(NULL, NULL, 0, note_event, NULL, &handle), TL_BAD_PATH);
+}
+
 int main(void)
 {
     pthread_t thread;
@@ -425,6 +491,8 @@ int main(void)
     TEST(a_lock_is_taken_and_given_back);
     TEST(arguments_that_are_no_value_are_refused);
     TEST(closing_closes_the_session_and_abandoning_does_not);
+    TEST(a_watch_tells_of_changes_and_of_its_end);
+    TEST(after_unwatch_nothing_is_told);
     TEST(a_dead_server_is_passed_over);
     TEST(what_cannot_be_reached_is_told_in_time);
     TEST(a_malformed_list_of_servers_is_refused);

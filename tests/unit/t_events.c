@@ -1,5 +1,5 @@
-/* t_events.c -- what ops mean to those who watch. Method: ops are encoded as in the log, and
- * the events are written down as one line of text. */
+/* t_events.c -- what ops mean to those who watch. Method: ops are encoded as in the log,
+ * and the events are written down as one line of text. */
 #include "core/tree/op.h"
 #include "core/watch/events.h"
 #include "tests/lib/tap.h"
@@ -33,8 +33,11 @@ static void tell(const struct op *ops, size_t count)
 
 static void a_create_is_told_to_the_node_then_to_its_parent(void)
 {
-    tell(&(struct op){ .kind = OP_CREATE, .path = BYTES_LIT("/a/b"), .data = BYTES_LIT("x") },
-         1);
+    const struct op op = { .kind = OP_CREATE,
+                           .path = BYTES_LIT("/a/b"),
+                           .data = BYTES_LIT("x") };
+
+    tell(&op, 1);
     STR(told, "created /a/b=x, children /a, ");
 }
 

@@ -48,7 +48,9 @@ static void a_full_ring_forgets_the_oldest_slot_and_says_so(void)
     struct history h;
 
     history_init(&h, 3);
-    for (uint64_t slot = 1; slot <= 5; slot++) history_add(&h, slot, slot * 10 - 9, slot * 10);
+    for (uint64_t slot = 1; slot <= 5; slot++) {
+        history_add(&h, slot, slot * 10 - 9, slot * 10);
+    }
     IS(h.slot_first, 3);
     IS(find(&h, 19), -1);
     IS(find(&h, 20), 3);
@@ -71,7 +73,9 @@ static void any_zxid_is_found_as_in_a_plain_list(void)
 
         history_add(&h, slot, count == 0 ? 0 : zxid + 1, count == 0 ? 0 : zxid + count);
         after[slot] = zxid += count;
-        for (uint64_t since = after[slot < SIZE ? 0 : slot - SIZE]; since <= zxid; since++) {
+        const uint64_t oldest = after[slot < SIZE ? 0 : slot - SIZE];
+
+        for (uint64_t since = oldest; since <= zxid; since++) {
             uint64_t want = 1;
 
             while (want <= slot && after[want] <= since) want++;
