@@ -56,13 +56,25 @@ static void set_full(struct log *l, bool full)
     }
 }
 
-/* Recycles the oldest trimmed segment; false when there is none. Oldest first and each one
- * durably, so that what is left is always one unbroken chain. */
-static bool recycle_one(struct log *l)
+/* Under `lock`. Beside a ready spare the last trimmed segment waits as it is: it becomes
+ * the spare after that one, so a log in steady use seldom fills files or removes any. */
+static bool wants_recycling(const struct log *l)
 {
+    return l->retired != NULL && (!l->spare.ready || l->retired->next != NULL);
+}
+
+/* Recycles the oldest trimmed segment, the one that waits too when it is the `end`; false
+ * when there is none to be. Oldest first and each one durably, so what is left is always
+ * one unbroken chain. */
+static bool recycle_one(struct log *l, bool end)
+{
+    struct log_segment *s = NULL;
+
     pthread_mutex_lock(&l->lock);
-    struct log_segment *s = l->retired;
-    if (s != NULL) l->retired = s->next;
+    if (end ? l->retired != NULL : wants_recycling(l)) {
+        s = l->retired;
+        l->retired = s->next;
+    }
     pthread_mutex_unlock(&l->lock);
     if (s == NULL) return false;
 
@@ -94,7 +106,7 @@ static void prepare_spare(struct log *l)
 
 static void do_chore(struct log *l)
 {
-    if (!recycle_one(l) && !l->spare.ready) prepare_spare(l);
+    if (!recycle_one(l, false) && !l->spare.ready) prepare_spare(l);
 }
 
 /* Room for a group, however long it takes. False when the log is closed meanwhile: then the
@@ -106,7 +118,7 @@ static bool wait_for_room(struct log *l, uint64_t bytes)
         if (err == 0) return true;
         if (err != ERR_DISK_FULL) stop_process(l, "no segment could be made", err);
         set_full(l, true);
-        if (recycle_one(l)) continue;
+        if (recycle_one(l, false)) continue;
 
         pthread_mutex_lock(&l->lock);
         bool stopping = l->stopping;
@@ -183,7 +195,7 @@ static enum work next_work(struct log *l, struct log_queue *group)
         }
         if (l->stopping) return WORK_STOP;
         if (!l->tail.marked && is_due(&l->mark_due)) return WORK_MARK;
-        if (l->retired != NULL) return WORK_CHORE;
+        if (wants_recycling(l)) return WORK_CHORE;
         if (wants_spare && (!full || is_due(&l->chore_due))) return WORK_CHORE;
         if (!l->tail.marked) {
             pthread_cond_timedwait(&l->wake, &l->lock, &l->mark_due);
@@ -218,7 +230,7 @@ void *log_writer_run(void *arg)
             break;
         case WORK_STOP:
             if (!l->tail.marked) write_mark(l);
-            while (recycle_one(l)) continue;
+            while (recycle_one(l, true)) continue;
             return NULL;
         }
     }

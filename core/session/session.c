@@ -67,17 +67,27 @@ static void apply_open(struct kv_overlay *o, uint64_t zxid, const struct op *op)
     session_put(o, &s, zxid);
 }
 
+static void drop_results(struct kv_overlay *o, uint64_t zxid, const struct session *s,
+                         uint64_t ack)
+{
+    uint8_t room[RESULT_KEY_BYTES];
+    struct bytes result;
+
+    for (uint64_t seq = s->ack + 1; seq <= ack; seq++) {
+        if (!kv_get(&o->view, result_key(room, s->id, seq), &result)) continue;
+        kv_delete(o, bytes_of(room, sizeof room), zxid);
+    }
+}
+
+/* Walking the 'r' cells would seek in the whole store; their seqs are known. */
 static void apply_close(struct kv_overlay *o, uint64_t zxid, const struct op *op)
 {
     uint8_t room[KV_ID_KEY_BYTES];
-    struct bytes prefix;
     struct session s;
-    struct buf key = { 0 };
 
     CHECK(session_read(&o->view, op->owner, &s));
     kv_delete(o, kv_id_key(room, 's', op->owner), zxid);
-    prefix = kv_id_key(room, 'r', op->owner);
-    while (kv_next(&o->view, prefix, &key)) kv_delete(o, buf_bytes(&key), zxid);
+    drop_results(o, zxid, &s, s.last); /* S2: none is elsewhere */
 }
 
 void session_apply(struct kv_overlay *o, const struct tree_context *c, const struct op *op)
@@ -151,18 +161,6 @@ enum session_verdict session_judge(struct kv_view *v, uint64_t id, uint64_t seq,
     if (seq != s.last + 1) return SESSION_GAP;
     if (s.last - ack_after(&s, seq, ack) >= SESSION_RESULTS_MAX) return SESSION_FULL;
     return SESSION_NEW;
-}
-
-static void drop_results(struct kv_overlay *o, uint64_t zxid, const struct session *s,
-                         uint64_t ack)
-{
-    uint8_t room[RESULT_KEY_BYTES];
-    struct bytes result;
-
-    for (uint64_t seq = s->ack + 1; seq <= ack; seq++) {
-        if (!kv_get(&o->view, result_key(room, s->id, seq), &result)) continue;
-        kv_delete(o, bytes_of(room, sizeof room), zxid);
-    }
 }
 
 void session_record(struct kv_overlay *o, uint64_t zxid, uint64_t id, uint64_t seq,

@@ -10,7 +10,9 @@ static void write_frozen(struct behind *b)
     const struct list *at = NULL;
     struct bytes key, value;
 
-    while (kv_overlay_step(&b->frozen, &at, &key, &value)) rocks_gather(b->rocks, key, value);
+    while (kv_overlay_step(&b->frozen, &at, &key, &value)) {
+        rocks_gather(b->rocks, key, value);
+    }
     rocks_write(b->rocks);
     pthread_mutex_lock(&b->lock);
     b->written_as = b->frozen_as;
@@ -78,7 +80,8 @@ static void *flusher_run(void *arg)
     return NULL;
 }
 
-void behind_init(struct behind *b, struct rocks *rocks, struct kv_view *below, uint64_t seed)
+void behind_init(struct behind *b, struct rocks *rocks, struct kv_view *below,
+                 uint64_t seed)
 {
     *b = (struct behind){ .rocks = rocks };
     atomic_init(&b->phase, BEHIND_EMPTY);
@@ -118,7 +121,7 @@ void behind_freeze(struct behind *b, struct kv_overlay *dirty, uint64_t slot)
     pthread_mutex_unlock(&b->lock);
 }
 
-/* All cells have passed. Only what the thread gave back last may still be in its hands. */
+/* The layer is through. The memory of the last one may still be in the thread's hands. */
 static void let_go(struct behind *b)
 {
     if (atomic_load(&b->spent_full)) return; /* the next turn, then */
@@ -142,7 +145,7 @@ void behind_settle(struct behind *b, struct cache *cache, size_t bytes_max)
             let_go(b);
             return;
         }
-        cache_put(cache, key, value); /* B1 */
+        cache_renew(cache, key, value); /* B1 */
         bytes += CELL_WORK_BYTES + key.len + value.len;
     } while (bytes < bytes_max);
 }

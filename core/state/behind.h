@@ -2,19 +2,19 @@
  *
  * Internal to core/state. The loop freezes what is applied and not yet written, and goes on
  * with an empty overlay above it; a thread writes the frozen layer as one atomic batch, and
- * another flushes what is written. The loop waits for neither. All calls come from the loop.
+ * another flushes what is written. The loop waits for neither. All calls come from it.
  *
  *     EMPTY   -> WRITING  [behind_freeze]  by the loop
  *     WRITING -> WRITTEN  [write_frozen]   by the writing thread
  *     WRITTEN -> EMPTY    [behind_settle]  by the loop, some cells at a time
  *
- * While WRITING both threads only read the layer. While WRITTEN the layer and RocksDB say the
- * same, and its cells pass into the cache, which may hold older ones of the same keys: the
- * layer hides those until the last has passed. The emptied layer's memory is given back by
+ * While WRITING both threads only read the layer. While WRITTEN the layer and RocksDB say
+ * the same, and its cells renew the cache, which may hold older ones of the same keys: the
+ * layer hides those until it is through. The emptied layer's memory is given back by
  * the writing thread (`spent`).
  *
- * Invariants: B1 a cell in the cache that differs from RocksDB is hidden by the layer. B2 the
- * n-th freeze is written before the n+1st is frozen, so RocksDB holds whole freezes only. */
+ * Invariants: B1 a cell in the cache that differs from RocksDB is hidden by the layer. B2
+ * a freeze is written before the next is frozen, so RocksDB holds whole freezes only. */
 #ifndef CORE_STATE_BEHIND_H
 #define CORE_STATE_BEHIND_H
 
@@ -33,7 +33,7 @@ struct behind {
 
     struct kv_overlay frozen;   /* its view is always to be read, whatever the phase */
     uint64_t freezes;           /* how many there were; the loop's */
-    const struct list *settled; /* up to here cells have passed into the cache */
+    const struct list *settled; /* up to here cells have renewed the cache */
 
     pthread_t writer, flusher;
     pthread_mutex_t lock;
@@ -51,7 +51,8 @@ struct behind {
 };
 
 /* `below` is what the layer lies on, `seed` that of the overlay above. */
-void behind_init(struct behind *b, struct rocks *rocks, struct kv_view *below, uint64_t seed);
+void behind_init(struct behind *b, struct rocks *rocks, struct kv_view *below,
+                 uint64_t seed);
 /* Waits until all that was frozen is written, and all that was asked for flushed. */
 void behind_fini(struct behind *b);
 
@@ -62,10 +63,10 @@ static inline enum behind_phase behind_phase(const struct behind *b)
 
 /* Takes all changes of `dirty`, which are the state at `slot`. The phase is EMPTY. */
 void behind_freeze(struct behind *b, struct kv_overlay *dirty, uint64_t slot);
-/* Lets some cells of a written layer pass into the cache, `bytes_max` or one at least. */
+/* Renews the cache by some cells of a written layer, `bytes_max` or one at least. */
 void behind_settle(struct behind *b, struct cache *cache, size_t bytes_max);
-/* Returns when the writing thread has nothing in its hands: then behind_settle() can let
- * all pass. The way out when changes come faster than the disk takes them. */
+/* Returns when the writing thread has nothing in its hands: then behind_settle() can
+ * take all at once. The way out when changes come faster than the disk takes them. */
 void behind_wait(struct behind *b);
 /* Brings all freezes so far to disk, when they are written. */
 void behind_flush(struct behind *b);

@@ -6,8 +6,9 @@
 #include "core/base/hash.h"
 
 enum {
-    TABLE_SIZE_FIRST = 256,
-    CELL_COST = 24, /* malloc's own bytes and the table's share, near enough */
+    TABLE_SIZE_MIN = 256,
+    CELL_COST = 24,   /* malloc's own bytes and the table's share, near enough */
+    CELL_USUAL = 128, /* bytes; so chains stay short until cells are far smaller */
 };
 
 struct cache_cell {
@@ -20,11 +21,14 @@ struct cache_cell {
     uint8_t data[]; /* the key, then the value */
 };
 
+/* The table never grows: to move hundreds of thousands of cells at once is a stall. Of
+ * a large table that is not used yet the system gives us no memory. */
 void cache_init(struct cache *c, size_t bytes_max, uint64_t seed)
 {
     *c = (struct cache){ .bytes_max = bytes_max,
                          .seed = seed,
-                         .table_size = TABLE_SIZE_FIRST };
+                         .table_size = TABLE_SIZE_MIN };
+    while (c->table_size < bytes_max / CELL_USUAL) c->table_size *= 2;
     c->table = mem_zalloc(c->table_size * sizeof *c->table);
     list_init(&c->clock);
 }
@@ -70,21 +74,6 @@ bool cache_get(struct cache *c, struct bytes key, struct bytes *value)
     return true;
 }
 
-static void table_double(struct cache *c)
-{
-    size_t size = 2 * c->table_size;
-    struct cache_cell **table = mem_zalloc(size * sizeof *table);
-
-    LIST_EACH(at, &c->clock) {
-        struct cache_cell *cell = CONTAINER_OF(at, struct cache_cell, clock);
-        cell->chain = table[cell->hash & (size - 1)];
-        table[cell->hash & (size - 1)] = cell;
-    }
-    free(c->table);
-    c->table = table;
-    c->table_size = size;
-}
-
 /* Takes the cell that `link` holds out of everything. */
 static void remove_at(struct cache *c, struct cache_cell **link)
 {
@@ -113,7 +102,6 @@ struct bytes cache_put(struct cache *c, struct bytes key, struct bytes value)
 
     struct cache_cell **link = link_of(c, key, hash);
     if (*link != NULL) remove_at(c, link);
-    if (c->count >= c->table_size) table_double(c);
     link = &c->table[hash & (c->table_size - 1)];
     cell->chain = *link;
     *link = cell;
@@ -121,6 +109,18 @@ struct bytes cache_put(struct cache *c, struct bytes key, struct bytes value)
     c->bytes += cell_bytes(cell);
     c->count++;
     return cell_value(cell);
+}
+
+void cache_renew(struct cache *c, struct bytes key, struct bytes value)
+{
+    struct cache_cell **link = link_of(c, key, hash_bytes(key, c->seed));
+
+    if (*link == NULL) return;
+    if ((*link)->exists) {
+        cache_put(c, key, value);
+    } else {
+        remove_at(c, link);
+    }
 }
 
 void cache_trim(struct cache *c)

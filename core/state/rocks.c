@@ -193,8 +193,8 @@ static bool iterator_move(struct rocks *r, struct bytes from, enum kv_direction 
     return iterator_key(r, key);
 }
 
-/* Bounded by its prefix: without that, a seek behind the last key of a prefix would walk over
- * the marks of everything that was deleted in the prefixes after it. */
+/* Bounded by its prefix: without that, a seek behind the last key of a prefix would walk
+ * over the marks of everything that was deleted in the prefixes after it. */
 static void iterator_make(struct rocks *r, struct bytes prefix)
 {
     rocks_refresh(r);

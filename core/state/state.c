@@ -16,8 +16,8 @@ enum {
     /* A flush is due when so much was written behind since the last. It bounds what a
      * restart must take from the log again. */
     FLUSH_BYTES = 16 << 20,
-    /* A written layer passes into the cache in so many turns or somewhat more; in fewer when
-     * the next one is large already. One turn's share takes 1 ms or so. */
+    /* A written layer renews the cache in so many turns or somewhat more; in fewer when the
+     * next one is large already. One turn's share takes 1 ms at most, mostly. */
     SETTLE_TURNS = 8,
     /* A layer grows to so many times its due size while the one below it is being written.
      * Memory is the bound that holds always, so then the turn waits: the disk has been

@@ -3,7 +3,8 @@
  *
  * Method: each cell tells its slot; a random run is compared, cell by cell and key by key,
  * with an overlay on nothing, while threads write and flush as they get to it. A crash is
- * this program run again as a child that ends without closing, or is killed. Replay the random run with:  SEED=<n> ./t_state */
+ * this program run again as a child that ends without closing, or is killed. Replay the
+ * random runs with:  SEED=<n> ./t_state */
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -226,7 +227,7 @@ static void list_is(const char *want)
     buf_fini(&all);
 }
 
-/* Which layer a cell lies in is known: a layer stays frozen until the next turn at least. */
+/* Which layer a cell lies in is known: a layer stays frozen until the next turn. */
 static void reads_see_dirty_frozen_and_clean_cells(void)
 {
     fresh();
@@ -262,8 +263,26 @@ static void reads_see_dirty_frozen_and_clean_cells(void)
     state_close(s);
 }
 
+static void a_listing_sees_what_was_written_since_the_last(void)
+{
+    static char value[9000]; /* due to be written at once, and not flushed */
+
+    fresh();
+    memset(value, 'x', sizeof value - 1);
+    for (slot = 1; slot <= 5; slot++) {
+        list_is(&"abcde"[6 - slot]);
+        put((char[]){ 'n', '/', (char) ('f' - slot), '\0' }, value);
+        state_turn(s, slot);
+        IS(state_applied(s)->count, 0);
+        settle();
+    }
+    slot = 5;
+    list_is("abcde");
+    state_close(s);
+}
+
 /* The cache still holds older values of the cells that were written. */
-static void a_layer_passes_into_the_cache_over_many_turns(void)
+static void a_layer_renews_the_cache_over_many_turns(void)
 {
     char key[32], value[32];
 
@@ -401,6 +420,13 @@ static void the_cache_keeps_its_bound_and_what_is_asked_for(void)
     cache_put(&c, BYTES_LIT("hot"), BYTES_LIT("another, longer value"));
     OK(cache_get(&c, BYTES_LIT("hot"), &value));
     OK(bytes_equal(value, BYTES_LIT("another, longer value")));
+    cache_renew(&c, BYTES_LIT("hot"), BYTES_LIT("new"));
+    OK(cache_get(&c, BYTES_LIT("hot"), &value));
+    OK(bytes_equal(value, BYTES_LIT("new")));
+    cache_renew(&c, BYTES_LIT("none"), BYTES_LIT("created"));
+    OK(!cache_get(&c, BYTES_LIT("none"), &value));
+    cache_renew(&c, BYTES_LIT("unknown"), BYTES_LIT("created"));
+    OK(!cache_get(&c, BYTES_LIT("unknown"), &value));
     c.bytes_max = 0;
     cache_get(&c, BYTES_LIT("hot"), &value);
     cache_trim(&c);
@@ -597,8 +623,8 @@ static long number_in(const char *key)
 {
     struct bytes value;
 
-    return kv_get(view(), bytes_str(key), &value) ? strtol((const char *) value.ptr, NULL, 10)
-                                                  : 0;
+    if (!kv_get(view(), bytes_str(key), &value)) return 0;
+    return strtol((const char *) value.ptr, NULL, 10);
 }
 
 static void a_kill_at_any_time_leaves_the_state_at_one_slot(void)
@@ -737,7 +763,8 @@ int main(int argc, char **argv)
     TEST(the_loop_is_woken_after_a_flush);
     TEST(many_changes_flush_by_themselves);
     TEST(reads_see_dirty_frozen_and_clean_cells);
-    TEST(a_layer_passes_into_the_cache_over_many_turns);
+    TEST(a_listing_sees_what_was_written_since_the_last);
+    TEST(a_layer_renews_the_cache_over_many_turns);
     TEST(a_flush_asked_for_during_another_comes_too);
     TEST(memory_holds_no_more_changes_than_its_bound);
     TEST(a_close_while_writing_loses_nothing);
