@@ -67,7 +67,9 @@ static int lock_call(tl_client *c, const char *path, uint32_t wait_ms, bool try_
     const msgpack_object *value = rpc_member(&call.result, "value");
     const struct bytes granted = rpc_bytes(rpc_member(value, "path"));
 
-    if (code == 0 && (granted.len == 0 || granted.len >= sizeof lock->path)) {
+    if (code == 0 && try_only && (value == NULL || value->type == MSGPACK_OBJECT_NIL)) {
+        code = client_fail(ERR_REFUSED, "somebody holds the lock, or waits for it");
+    } else if (code == 0 && (granted.len == 0 || granted.len >= sizeof lock->path)) {
         code = client_fail(ERR_BAD_MESSAGE, "the grant names no path");
     }
     if (code == 0) {

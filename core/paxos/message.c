@@ -42,6 +42,7 @@ static const struct layout {
     [PAXOS_HEARTBEAT_OK]  = { true,  { FIELD_ROUND, FIELD_CHOSEN, FIELD_FLUSHED } },
     [PAXOS_LEARN_REQUEST] = { false, { FIELD_SLOT } },
     [PAXOS_LEARN]         = { false, { FIELD_SLOT, FIELD_CHOSEN, FIELD_YES, FIELD_VALUE } },
+    [PAXOS_TAKE_OVER]     = { true,  { FIELD_PREFIX } },
 };
 /* clang-format on */
 

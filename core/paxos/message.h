@@ -21,6 +21,7 @@
  *   HEARTBEAT_OK     round(read round) chosen(answerer's prefix) flushed
  *   LEARN_REQUEST    slot(first slot wanted)
  *   LEARN            slot chosen(sender's prefix) yes(the last of this answer) proposal
+ *   TAKE_OVER        slot(chosen prefix of the leader)
  *   proposal         reign.round reign.node reign_first batch(length + 1, bytes; 0 = none) */
 #ifndef CORE_PAXOS_MESSAGE_H
 #define CORE_PAXOS_MESSAGE_H
@@ -40,14 +41,15 @@
     X(HEARTBEAT,     9)  /* the leader lives, what it knows as chosen, a read round */    \
     X(HEARTBEAT_OK, 10)                                                                   \
     X(LEARN_REQUEST,11)  /* send me chosen slots from here on */                          \
-    X(LEARN,        12)  /* one chosen slot */
+    X(LEARN,        12)  /* one chosen slot */                                            \
+    X(TAKE_OVER,    13)  /* the leader hands over: prepare at once, without asking */
 /* clang-format on */
 
 enum paxos_message_kind {
 #define X(name, number) PAXOS_##name = number,
     PAXOS_MESSAGES(X)
 #undef X
-        PAXOS_MESSAGE_KINDS_END = 13
+        PAXOS_MESSAGE_KINDS_END = 14
 };
 
 struct paxos_message {

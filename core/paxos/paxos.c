@@ -3,32 +3,14 @@
 #include <stdlib.h>
 
 #include "core/base/check.h"
-#include "core/paxos/acceptor.h"
-#include "core/paxos/election.h"
-#include "core/paxos/learner.h"
+#include "core/paxos/inside.h"
 #include "core/paxos/nodes.h"
 #include "core/paxos/output.h"
-#include "core/paxos/peers.h"
-#include "core/paxos/proposer.h"
-
-struct paxos {
-    struct paxos_config config;
-    enum paxos_role role;
-    uint64_t now_ms; /* of the last step */
-    struct acceptor acceptor;
-    struct learner learner;
-    struct proposer proposer;
-    struct election election;
-    struct peers peers;
-    uint64_t beat_due_ms; /* RECOVERING, LEADING: next regular heartbeat */
-    nodes_set beat_to;    /* this step ends with a heartbeat to these, */
-    bool beat_asks;       /* which they are to answer */
-};
 
 /* clang-format off */
 #define ROLE(r) (1u << (r))
 static const unsigned MOVES[] = { /* the table STATES of paxos.h */
-    [PAXOS_FOLLOWER]   = ROLE(PAXOS_ASKING),
+    [PAXOS_FOLLOWER]   = ROLE(PAXOS_ASKING) | ROLE(PAXOS_PREPARING),
     [PAXOS_ASKING]     = ROLE(PAXOS_FOLLOWER) | ROLE(PAXOS_PREPARING),
     [PAXOS_PREPARING]  = ROLE(PAXOS_FOLLOWER) | ROLE(PAXOS_RECOVERING),
     [PAXOS_RECOVERING] = ROLE(PAXOS_FOLLOWER) | ROLE(PAXOS_LEADING),
@@ -42,12 +24,6 @@ static void role_move(struct paxos *p, enum paxos_role to)
     p->role = to;
 }
 
-/* True when the others hear of this server as the leader. */
-static bool reigns(const struct paxos *p)
-{
-    return p->role == PAXOS_RECOVERING || p->role == PAXOS_LEADING;
-}
-
 static nodes_set others(const struct paxos *p)
 {
     return p->config.voters & ~node_bit(p->config.self);
@@ -58,6 +34,7 @@ static void stand_down(struct paxos *p)
     if (p->role == PAXOS_FOLLOWER) return;
     role_move(p, PAXOS_FOLLOWER);
     proposer_stop(&p->proposer);
+    transfer_stop(&p->transfer);
     election_wait(&p->election, p->now_ms);
     p->beat_to = 0;
 }
@@ -73,7 +50,7 @@ static void beat_all(struct paxos *p)
 static void send_beat(struct paxos *p, struct paxos_output *out)
 {
     if (p->beat_to == 0) return;
-    CHECK(reigns(p));
+    CHECK(paxos_reigns(p));
     output_send(out, p->beat_to, 0,
                 &(struct paxos_message){
                     .kind = PAXOS_HEARTBEAT,
@@ -106,14 +83,19 @@ static void recover_if_promised(struct paxos *p, struct paxos_output *out)
     lead_if_recovered(p);
 }
 
-static void prepare_if_wanted(struct paxos *p, struct paxos_output *out)
+static void begin_preparing(struct paxos *p, struct paxos_output *out)
 {
-    if (p->role != PAXOS_ASKING || !election_has_quorum(&p->election)) return;
     role_move(p, PAXOS_PREPARING);
     p->election.deadline_ms = p->now_ms + p->config.election_max_ms;
     p->election.resend_ms = p->now_ms + p->config.heartbeat_ms;
     proposer_prepare(&p->proposer, &p->acceptor,
                      election_round_next(&p->election, &p->acceptor), out);
+}
+
+static void prepare_if_wanted(struct paxos *p, struct paxos_output *out)
+{
+    if (p->role != PAXOS_ASKING || !election_has_quorum(&p->election)) return;
+    begin_preparing(p, out);
 }
 
 static void begin_asking(struct paxos *p, struct paxos_output *out)
@@ -127,9 +109,26 @@ static void begin_asking(struct paxos *p, struct paxos_output *out)
 /* Counts what came in and tells at once those servers where a client waits for it. */
 static void advance(struct paxos *p, struct paxos_output *out)
 {
-    if (!reigns(p)) return;
+    if (!paxos_reigns(p)) return;
     p->beat_to |= proposer_advance(&p->proposer, &p->acceptor, out);
     lead_if_recovered(p);
+}
+
+/* Ends each step of a leader that hands over.  When its last open slot became chosen the
+ * others hear so at once, and answer when they know it too. */
+static void hand_over(struct paxos *p, struct paxos_output *out)
+{
+    const uint64_t chosen = p->acceptor.chosen;
+
+    if (!p->transfer.on) return;
+    if (p->now_ms >= p->transfer.deadline_ms) {
+        transfer_stop(&p->transfer);
+        return;
+    }
+    if (p->proposer.slot_next != chosen + 1) return;
+    if (out->chosen_count > 0) beat_all(p);
+    transfer_offer(&p->transfer, peers_ready(&p->peers, chosen, p->now_ms),
+                   p->proposer.ballot, chosen, p->now_ms, out);
 }
 
 /* Time. */
@@ -240,12 +239,24 @@ static void on_prepare(struct paxos *p, const struct paxos_message *m,
     election_wait(&p->election, p->now_ms); /* the candidate gets the time to lead */
 }
 
+/* Asking the others first is for peace, not for safety: they would say no while they hear
+ * the very leader that wants to go.  A PREPARE is always allowed (P10). */
+static void on_take_over(struct paxos *p, const struct paxos_message *m,
+                         struct paxos_output *out)
+{
+    if (p->role != PAXOS_FOLLOWER || p->election.leader != m->from) return;
+    if (ballot_cmp(m->ballot, p->election.leader_ballot) != 0) return;
+    if (p->acceptor.chosen < m->slot) return; /* said again, it may fit */
+    election_forget_leader(&p->election);
+    begin_preparing(p, out);
+}
+
 static void on_would_you(struct paxos *p, const struct paxos_message *m,
                          struct paxos_output *out)
 {
     const nodes_set live = peers_live(&p->peers, p->now_ms);
-    const bool engaged =
-        p->role == PAXOS_PREPARING || (reigns(p) && nodes_quorum(live, p->config.voters));
+    const bool engaged = p->role == PAXOS_PREPARING ||
+                         (paxos_reigns(p) && nodes_quorum(live, p->config.voters));
 
     election_answer(&p->election, &p->acceptor, m, p->now_ms, engaged, out);
 }
@@ -264,7 +275,7 @@ static void on_learn(struct paxos *p, const struct paxos_message *m,
     /* Who reigns learns by counting only.  A slot may be chosen at a higher ballot than its
      * own, with another proposal than its own; were `chosen` to move over such a slot, its
      * followers would take their votes at its ballot for the chosen ones (P8). */
-    if (reigns(p)) return;
+    if (paxos_reigns(p)) return;
     learner_take(&p->learner, &p->acceptor, m, p->now_ms, out);
 }
 
@@ -273,7 +284,7 @@ static void on_learn(struct paxos *p, const struct paxos_message *m,
 /* True when `m` answers what this server, in its present role, sent at its ballot. */
 static bool answers(const struct paxos *p, const struct paxos_message *m)
 {
-    return (p->role == PAXOS_PREPARING || reigns(p)) &&
+    return (p->role == PAXOS_PREPARING || paxos_reigns(p)) &&
            ballot_cmp(m->ballot, p->proposer.ballot) == 0;
 }
 
@@ -303,7 +314,7 @@ static void on_too_old(struct paxos *p, const struct paxos_message *m)
 static void on_accepted(struct paxos *p, const struct paxos_message *m,
                         struct paxos_output *out)
 {
-    if (!reigns(p) || !answers(p, m)) return;
+    if (!paxos_reigns(p) || !answers(p, m)) return;
     peers_heard(&p->peers, m->from, p->now_ms);
     proposer_accepted(&p->proposer, &p->acceptor, m);
     advance(p, out);
@@ -316,7 +327,7 @@ static void on_nack(struct paxos *p, const struct paxos_message *m)
 
 static void on_heartbeat_ok(struct paxos *p, const struct paxos_message *m)
 {
-    if (!reigns(p) || !answers(p, m)) return;
+    if (!paxos_reigns(p) || !answers(p, m)) return;
     peers_heard(&p->peers, m->from, p->now_ms);
     peers_answer(&p->peers, m);
 }
@@ -366,6 +377,9 @@ static void on_message(struct paxos *p, const struct paxos_message *m,
     case PAXOS_LEARN:
         on_learn(p, m, out);
         return;
+    case PAXOS_TAKE_OVER:
+        on_take_over(p, m, out);
+        return;
     case PAXOS_MESSAGE_KINDS_END:
         return;
     }
@@ -397,6 +411,14 @@ static void on_peer_down(struct paxos *p, uint32_t node)
     if (p->election.leader == node) election_leader_down(&p->election, p->now_ms);
 }
 
+static void on_transfer(struct paxos *p, uint32_t node)
+{
+    if (p->role != PAXOS_LEADING || p->transfer.on || others(p) == 0) return;
+    if (node != 0 && !nodes_has(others(p), node)) return;
+    transfer_begin(&p->transfer, node, p->now_ms);
+    beat_all(p);
+}
+
 static void on_input(struct paxos *p, const struct paxos_input *in,
                      struct paxos_output *out)
 {
@@ -423,6 +445,9 @@ static void on_input(struct paxos *p, const struct paxos_input *in,
     case PAXOS_IN_FLUSHED:
         peers_flushed(&p->peers, in->slot);
         return;
+    case PAXOS_IN_TRANSFER:
+        on_transfer(p, in->node);
+        return;
     }
 }
 
@@ -441,8 +466,9 @@ void paxos_step(struct paxos *p, const struct paxos_input *in, struct paxos_outp
     output_begin(out);
 
     on_input(p, in, out);
+    hand_over(p, out);
     send_beat(p, out);
-    if (!reigns(p)) learner_ask(&p->learner, &p->acceptor, p->now_ms, out);
+    if (!paxos_reigns(p)) learner_ask(&p->learner, &p->acceptor, p->now_ms, out);
 
     if (p->peers.round_confirmed > confirmed)
         out->round_confirmed = p->peers.round_confirmed;
@@ -486,89 +512,11 @@ void paxos_init(struct paxos *p, struct ballot promised, uint64_t chosen, uint64
     proposer_init(&p->proposer, &p->config);
     election_init(&p->election, &p->config, now_ms);
     peers_init(&p->peers, &p->config);
+    transfer_init(&p->transfer, &p->config);
     paxos_check(p);
 }
 
 void paxos_restore(struct paxos *p, const struct vote *v)
 {
     acceptor_restore(&p->acceptor, v);
-}
-
-enum paxos_role paxos_role(const struct paxos *p)
-{
-    return p->role;
-}
-
-const char *paxos_role_name(enum paxos_role role)
-{
-    switch (role) {
-    case PAXOS_FOLLOWER:
-        return "follower";
-    case PAXOS_ASKING:
-        return "asking";
-    case PAXOS_PREPARING:
-        return "preparing";
-    case PAXOS_RECOVERING:
-        return "recovering";
-    case PAXOS_LEADING:
-        return "leading";
-    }
-    return "unknown";
-}
-
-uint32_t paxos_leader(const struct paxos *p)
-{
-    return reigns(p) ? p->config.self : p->election.leader;
-}
-
-struct ballot paxos_ballot(const struct paxos *p)
-{
-    if (p->role == PAXOS_PREPARING || reigns(p)) return p->proposer.ballot;
-    return p->election.leader_ballot;
-}
-
-struct ballot paxos_promised(const struct paxos *p)
-{
-    return p->acceptor.promised;
-}
-
-uint64_t paxos_chosen(const struct paxos *p)
-{
-    return p->acceptor.chosen;
-}
-
-uint64_t paxos_slot_next(const struct paxos *p)
-{
-    return p->role == PAXOS_LEADING ? p->proposer.slot_next : 0;
-}
-
-bool paxos_can_propose(const struct paxos *p)
-{
-    return p->role == PAXOS_LEADING && proposer_has_room(&p->proposer, &p->acceptor);
-}
-
-uint64_t paxos_trim(const struct paxos *p)
-{
-    return p->peers.trim;
-}
-
-nodes_set paxos_quorum_heard(const struct paxos *p)
-{
-    return p->role == PAXOS_LEADING ? peers_live(&p->peers, p->now_ms) : 0;
-}
-
-void paxos_check(const struct paxos *p)
-{
-    acceptor_check(&p->acceptor);
-    peers_check(&p->peers);
-    if (p->role == PAXOS_PREPARING || reigns(p)) {
-        CHECK(ballot_cmp(p->proposer.ballot, p->acceptor.promised) == 0);
-        CHECK(p->election.leader == 0);
-    } else {
-        CHECK(IMPLIES(p->election.leader != 0,
-                      ballot_cmp(p->election.leader_ballot, p->acceptor.promised) == 0));
-    }
-    if (reigns(p)) proposer_check(&p->proposer, &p->acceptor);
-    CHECK(IMPLIES(p->role == PAXOS_LEADING,
-                  proposer_has_recovered(&p->proposer, &p->acceptor)));
 }

@@ -29,16 +29,21 @@
  *   P8  Only a leader counts: others move `chosen` on the word of a leader's ballot for
  *       their own vote at that very ballot, or on a LEARN.
  *   P9  A read round is confirmed only by answers, from a quorum, that left after it began.
+ *   P10 A leader that hands over proposes nothing.  Nobody prepares unasked but who knows
+ *       all that the leader it follows had chosen, and on that leader's word.
  *
  * STATES
  *   FOLLOWER   -> ASKING     nothing heard of a leader in time, or its connection closed
+ *   FOLLOWER   -> PREPARING  the leader said TAKE_OVER              [hand-over]
  *   ASKING     -> FOLLOWER   a leader spoke, or too few said yes in time
  *   ASKING     -> PREPARING  a quorum said yes                      [election]
  *   PREPARING  -> FOLLOWER   a higher ballot, a TOO_OLD, or time    [step down]
  *   PREPARING  -> RECOVERING a quorum promised                      [proposer]
  *   RECOVERING -> LEADING    all recovered slots are chosen
  *   RECOVERING, LEADING -> FOLLOWER  a higher ballot, or no quorum heard for ELECTION_MAX_MS
- */
+ *
+ * A HAND-OVER is no state of its own: the leader leads on, for reads too, until the higher
+ * ballot of its successor comes; if none came within ELECTION_MAX_MS it proposes again. */
 #ifndef CORE_PAXOS_PAXOS_H
 #define CORE_PAXOS_PAXOS_H
 
@@ -72,6 +77,8 @@ enum paxos_input_kind {
     PAXOS_IN_READ,      /* start a read round now; the output says which (`round`) */
     PAXOS_IN_PEER_DOWN, /* node: its connection closed */
     PAXOS_IN_FLUSHED,   /* slot: this server's state at rest holds everything up to it */
+    PAXOS_IN_TRANSFER,  /* node: hand over to it, 0 = to whom is ready first; ignored by who
+                           does not lead or hands over, and for who is no other voter */
 };
 
 struct paxos_input {
@@ -152,7 +159,9 @@ struct ballot paxos_ballot(const struct paxos *p);  /* of the leader followed, o
 struct ballot paxos_promised(const struct paxos *p);
 uint64_t paxos_chosen(const struct paxos *p);       /* the chosen prefix */
 uint64_t paxos_slot_next(const struct paxos *p);    /* LEADING: where a batch would go */
-bool paxos_can_propose(const struct paxos *p);      /* LEADING and the window has room */
+bool paxos_can_propose(const struct paxos *p);      /* LEADING, the window has room, and no
+                                                       hand-over goes on */
+bool paxos_transferring(const struct paxos *p);     /* LEADING, and handing over */
 uint64_t paxos_trim(const struct paxos *p);         /* every member's state is on disk up to
                                                        here: the log may be cut below */
 nodes_set paxos_quorum_heard(const struct paxos *p); /* LEADING: who answered lately */

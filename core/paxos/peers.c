@@ -67,6 +67,16 @@ nodes_set peers_live(const struct peers *p, uint64_t now_ms)
     return peers_lately(p, now_ms) & ~p->down;
 }
 
+nodes_set peers_ready(const struct peers *p, uint64_t chosen, uint64_t now_ms)
+{
+    nodes_set ready = peers_live(p, now_ms) & ~node_bit(p->self);
+
+    for (uint32_t id = 1; id <= NODES_MAX; id++) {
+        if (p->of[id - 1].chosen < chosen) ready &= ~node_bit(id);
+    }
+    return ready;
+}
+
 /* The highest round that a quorum answered.  Each answer attests all rounds up to its own.
  */
 static void confirm(struct peers *p)
@@ -95,6 +105,7 @@ void peers_answer(struct peers *p, const struct paxos_message *m)
     struct peer *peer = peer_of(p, m->from);
 
     if (m->flushed > peer->flushed) peer->flushed = m->flushed;
+    if (m->chosen > peer->chosen) peer->chosen = m->chosen;
     if (m->round <= peer->round || m->round > p->round) return;
     peer->round = m->round;
     confirm(p);

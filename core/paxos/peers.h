@@ -22,6 +22,7 @@ struct peers {
         bool heard; /* in this reign, at heard_ms */
         uint64_t heard_ms;
         uint64_t round;
+        uint64_t chosen; /* its prefix, as it said in this reign */
         uint64_t flushed;
     } of[NODES_MAX]; /* by id - 1; own entry unused */
 };
@@ -39,9 +40,12 @@ void peers_down(struct peers *p, uint32_t node);
 nodes_set peers_lately(const struct peers *p, uint64_t now_ms);
 nodes_set peers_live(const struct peers *p, uint64_t now_ms);
 
+/* Live, and known to have every slot up to `chosen` as chosen; without self. */
+nodes_set peers_ready(const struct peers *p, uint64_t chosen, uint64_t now_ms);
+
 /* Begins a read round and returns its number; a single server confirms it itself. */
 uint64_t peers_read(struct peers *p);
-/* HEARTBEAT_OK: the read round and the flushed mark of one peer. */
+/* HEARTBEAT_OK: the read round, the chosen prefix and the flushed mark of one peer. */
 void peers_answer(struct peers *p, const struct paxos_message *m);
 
 void peers_flushed(struct peers *p, uint64_t slot);   /* own state at rest */

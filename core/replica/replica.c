@@ -199,6 +199,12 @@ static bool has_quorum(const struct replica *r)
     return heard > __builtin_popcount(r->config.paxos.voters) / 2;
 }
 
+/* Who hands over leaves all that is new to its successor. */
+static bool resolves(const struct replica *r)
+{
+    return replica_serving(r) == r->self && !paxos_transferring(r->paxos);
+}
+
 void replica_tick(struct replica *r, struct replica_time time)
 {
     uint64_t lost;
@@ -209,7 +215,7 @@ void replica_tick(struct replica *r, struct replica_time time)
     /* E2: a leader that did not run heard nobody; that must not cost anybody the session. */
     if (r->reign.round != 0 && lost > STALL_MS) resolver_stalled(r->resolver, lost);
     replica_step(r, &(struct paxos_input){ .kind = PAXOS_IN_TICK });
-    if (replica_serving(r) == r->self && has_quorum(r) && resolver_room(r->resolver)) {
+    if (resolves(r) && has_quorum(r) && resolver_room(r->resolver)) {
         resolver_tick(r->resolver, resolver_now(r));
     }
     if (replica_hopeless(r)) {
@@ -267,6 +273,19 @@ void replica_flushed(struct replica *r, struct replica_time time, uint64_t slot)
     replica_step(r, &(struct paxos_input){ .kind = PAXOS_IN_FLUSHED, .slot = slot });
 }
 
+int replica_transfer(struct replica *r, struct replica_time time, uint32_t node)
+{
+    const nodes_set others = r->config.paxos.voters & ~node_bit(r->self);
+
+    if (!enter(r, time) || replica_serving(r) != r->self) return ERR_NOT_LEADER;
+    if (paxos_transferring(r->paxos)) return ERR_BUSY;
+    if (node > NODES_MAX || (node == 0 ? others : others & node_bit(node)) == 0) {
+        return ERR_BAD_PARAMS;
+    }
+    replica_step(r, &(struct paxos_input){ .kind = PAXOS_IN_TRANSFER, .node = node });
+    return 0;
+}
+
 /* One slot for all that is at hand. False: nothing was proposed. */
 static bool propose(struct replica *r)
 {
@@ -289,7 +308,7 @@ void replica_turn(struct replica *r, struct replica_time time)
     if (!enter(r, time)) return;
     if (r->reign.round == 0 && paxos_role(r->paxos) == PAXOS_LEADING) reign_open(r);
     writes_turn(r);
-    if (replica_serving(r) == r->self) {
+    if (resolves(r)) {
         resolver_turn(r->resolver);
         do {
             writes_resolve(r);
@@ -301,7 +320,7 @@ void replica_turn(struct replica *r, struct replica_time time)
 
 bool replica_again(const struct replica *r)
 {
-    return !r->stopped && replica_serving(r) == r->self && resolver_is_tired(r->resolver);
+    return !r->stopped && resolves(r) && resolver_is_tired(r->resolver);
 }
 
 /* --- life --- */
@@ -403,6 +422,7 @@ struct replica_status replica_status(const struct replica *r)
         .zxid = r->machine.zxid,
         .digest = r->machine.applied->digest,
         .serving = replica_serving(r) == r->self,
+        .transferring = paxos_transferring(r->paxos),
         .pending_writes = r->writes.count,
         .pending_reads = r->reads.count,
         .sessions_leased = stats.leased,

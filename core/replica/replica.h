@@ -111,6 +111,13 @@ int replica_submit(struct replica *r, struct replica_time time, uint64_t tag,
 int replica_read(struct replica *r, struct replica_time time, uint64_t tag,
                  uint64_t session);
 
+/* The leader hands over to `node`, 0 = to whoever is ready first, and resolves nothing new
+ * meanwhile: what is asked goes to the successor, by the rule above. ERR_NOT_LEADER: this
+ * replica does not serve as leader. ERR_BAD_PARAMS: `node` is no other voter. ERR_BUSY: it
+ * hands over already. Else see status.transferring: it ends when another one leads, or when
+ * the hand-over is given up. */
+int replica_transfer(struct replica *r, struct replica_time time, uint32_t node);
+
 /* What the driver may look at between calls. */
 struct replica_status {
     enum paxos_role role;
@@ -118,6 +125,7 @@ struct replica_status {
     struct ballot ballot;
     uint64_t chosen, applied, zxid, digest;
     bool serving;         /* leads, and has applied a slot of its own reign */
+    bool transferring;    /* leads, and hands over */
     uint64_t pending_writes, pending_reads, sessions_leased, waiting_calls;
 };
 struct replica_status replica_status(const struct replica *r);

@@ -1,4 +1,4 @@
-/* faults.c -- crashes, partitions and slow disks, drawn from the seed. */
+/* faults.c -- crashes, partitions, slow disks and hand-overs, drawn from the seed. */
 #include "core/base/check.h"
 #include "tests/sim/sim.h"
 
@@ -90,12 +90,25 @@ static void fault_connection(struct world *w)
     node_soon(n);
 }
 
+/* Wanted by an operator, so no fault; but it may meet any. */
+static void fault_transfer(struct world *w)
+{
+    uint32_t leader = world_leader(w);
+    struct server *n = leader == 0 ? some_node(w) : &w->nodes[leader - 1];
+    uint32_t to = (uint32_t) rng_below(&w->rng, w->options.nodes + 1);
+
+    if (!n->up || replica_transfer(n->replica, node_time(n), to) != 0) return;
+    w->stats.transfers++;
+    trace(w, "node %u hands over to %u", n->id, to);
+    node_soon(n);
+}
+
 static void fault(struct world *w, void *ctx)
 {
     (void) ctx;
     if (w->healed) return;
     w->stats.faults++;
-    switch (rng_below(&w->rng, 6)) {
+    switch (rng_below(&w->rng, 7)) {
     case 0:
     case 1:
         fault_crash(w);
@@ -108,6 +121,9 @@ static void fault(struct world *w, void *ctx)
         break;
     case 4:
         fault_wall_clock(w);
+        break;
+    case 5:
+        fault_transfer(w);
         break;
     default:
         fault_connection(w);

@@ -116,7 +116,7 @@ struct options {
 };
 
 struct stats {
-    uint64_t events, frames, ops, faults, crashes, leaders, slots, voids, expiries, grants;
+    uint64_t events, frames, ops, faults, crashes, transfers, leaders, slots, voids, expiries, grants;
 };
 
 struct client;

@@ -88,10 +88,17 @@ static void put_node(struct buf *b, const struct rpc_message *m, const char *key
 }
 
 /* Every call is a grant of a lock. */
-static void put_grant(struct buf *b)
+/* The lock /held is somebody else's. */
+static void put_grant(struct buf *b, const struct rpc_message *m)
 {
+    const msgpack_object *path = rpc_member(&m->params->via.array.ptr[1], "path");
+
     pack_map(b, 1);
     pack_cstr(b, "value");
+    if (bytes_equal(rpc_bytes(path), bytes_str("/held"))) {
+        pack_nil(b);
+        return;
+    }
     pack_map(b, 2);
     pack_cstr(b, "path");
     pack_cstr(b, "/lock/holder");
@@ -164,7 +171,7 @@ static bool answer(const struct rpc_message *m, struct buf *b)
     } else if (m->method == METHOD_WATCH) {
         put_watch(b, m);
     } else if (m->method == METHOD_CALL) {
-        put_grant(b);
+        put_grant(b, m);
     } else if (m->method == METHOD_GET || m->method == METHOD_CREATE) {
         put_node(b, m, m->method == METHOD_GET ? "data" : "path");
     } else {
@@ -321,6 +328,7 @@ static void a_lock_is_taken_and_given_back(void)
     STR(lock.path, "/lock/holder");
     IS(lock.token, 123);
     IS(tl_lock_try(c, "/lock", &lock), TL_OK);
+    IS(tl_lock_try(c, "/held", &lock), TL_REFUSED);
     IS(tl_lock_release(c, &lock), TL_OK);
     tl_close(c);
     c = open_client(0);

@@ -30,6 +30,7 @@ static struct paxos_message sample(enum paxos_message_kind kind)
         break;
     case PAXOS_PREPARE:
     case PAXOS_TOO_OLD:
+    case PAXOS_TAKE_OVER:
     case PAXOS_ACCEPTED:
     case PAXOS_LEARN_REQUEST:
         m.slot = 78;

@@ -11,7 +11,11 @@
 
 static struct trio *t;
 
-enum { LEARN = TRIO_PAXOS + PAXOS_LEARN };
+enum {
+    LEARN = TRIO_PAXOS + PAXOS_LEARN,
+    ACCEPT = TRIO_PAXOS + PAXOS_ACCEPT,
+    TAKE_OVER = TRIO_PAXOS + PAXOS_TAKE_OVER,
+};
 
 static void begin(uint32_t nodes)
 {
@@ -311,6 +315,85 @@ static void a_replica_whose_state_differs_stops_and_does_nothing_more(void)
     trio_free(t);
 }
 
+/* --- handing over --- */
+
+static int transfer(uint32_t id, uint32_t node)
+{
+    const struct replica_time now = { t->now_ms, 1700000000000 + (int64_t)t->now_ms };
+
+    return replica_transfer(trio_replica(t, id), now, node);
+}
+
+static void what_is_asked_during_a_hand_over_is_done_once_by_the_successor(void)
+{
+    uint64_t tags[5];
+
+    begin(3);
+    hold(1, ACCEPT);
+    tags[0] = trio_mark(t, 1);
+    trio_settle(t); /* its slot is open */
+    IS(transfer(1, 0), 0);
+    for (uint32_t id = 1; id <= 3; id++) tags[id] = trio_mark(t, id);
+    tags[4] = trio_read(t, 3, 0);
+    trio_settle(t);
+    OK(trio_status(t, 1).transferring);
+    IS(count(tags[3]), 0);
+    IS(count(tags[4]), 1);
+    release();
+    OK(trio_status(t, 1).leader != 1);
+    OK(!trio_status(t, 1).transferring);
+    for (int i = 0; i < 5; i++) {
+        IS(count(tags[i]), 1);
+        IS(code(tags[i]), 0);
+    }
+    IS(trio_marks(t, 1), 4);
+    all_agree();
+    end();
+}
+
+static void a_hand_over_that_fails_costs_nothing_but_the_wait(void)
+{
+    uint64_t tag;
+
+    begin(3);
+    hold(1, TAKE_OVER);
+    IS(transfer(1, 2), 0);
+    IS(transfer(1, 3), ERR_BUSY);
+    tag = trio_mark(t, 3);
+    trio_settle(t);
+    IS(count(tag), 0);
+    trio_pass(t, ELECTION_MAX_MS);
+    IS(code(tag), 0);
+    IS(count(tag), 1);
+    IS(trio_status(t, 1).leader, 1);
+    IS(trio_marks(t, 1), 1);
+    trio_drop_all(t);
+    end();
+}
+
+static void a_named_server_gets_the_leadership(void)
+{
+    begin(3);
+    IS(transfer(1, 3), 0);
+    trio_settle(t);
+    for (uint32_t id = 1; id <= 3; id++) IS(trio_status(t, id).leader, 3);
+    OK(trio_status(t, 3).serving);
+    end();
+}
+
+static void who_cannot_hand_over_says_so(void)
+{
+    begin(3);
+    IS(transfer(2, 3), ERR_NOT_LEADER);
+    IS(transfer(1, 1), ERR_BAD_PARAMS);
+    IS(transfer(1, 4), ERR_BAD_PARAMS);
+    IS(transfer(1, NODES_MAX + 1), ERR_BAD_PARAMS);
+    end();
+    begin(1);
+    IS(transfer(1, 0), ERR_BAD_PARAMS);
+    end();
+}
+
 int main(void)
 {
     TEST(without_a_leader_for_long_only_what_was_sent_stays_pending);
@@ -325,5 +408,9 @@ int main(void)
     TEST(a_log_that_does_not_reach_down_to_the_state_is_refused);
     TEST(bytes_that_are_no_frame_cost_the_connection);
     TEST(a_replica_whose_state_differs_stops_and_does_nothing_more);
+    TEST(what_is_asked_during_a_hand_over_is_done_once_by_the_successor);
+    TEST(a_hand_over_that_fails_costs_nothing_but_the_wait);
+    TEST(a_named_server_gets_the_leadership);
+    TEST(who_cannot_hand_over_says_so);
     return tap_done();
 }

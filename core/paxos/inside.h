@@ -1,0 +1,33 @@
+/* inside.h -- the whole of one server's Paxos, for paxos.c and look.c only. */
+#ifndef CORE_PAXOS_INSIDE_H
+#define CORE_PAXOS_INSIDE_H
+
+#include "core/paxos/acceptor.h"
+#include "core/paxos/election.h"
+#include "core/paxos/learner.h"
+#include "core/paxos/peers.h"
+#include "core/paxos/proposer.h"
+#include "core/paxos/transfer.h"
+
+struct paxos {
+    struct paxos_config config;
+    enum paxos_role role;
+    uint64_t now_ms; /* of the last step */
+    struct acceptor acceptor;
+    struct learner learner;
+    struct proposer proposer;
+    struct election election;
+    struct peers peers;
+    struct transfer transfer;
+    uint64_t beat_due_ms; /* RECOVERING, LEADING: next regular heartbeat */
+    nodes_set beat_to;    /* this step ends with a heartbeat to these, */
+    bool beat_asks;       /* which they are to answer */
+};
+
+/* True when the others hear of this server as the leader. */
+static inline bool paxos_reigns(const struct paxos *p)
+{
+    return p->role == PAXOS_RECOVERING || p->role == PAXOS_LEADING;
+}
+
+#endif

@@ -1,0 +1,109 @@
+"""examples.py -- each example program does what its head says, on three servers.
+
+Method: they are run as a user would run them, two at once where they are made to compete,
+each with a limit. quickstart.sh and the workers that it starts have a test of their own.
+"""
+import os
+import re
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "../lib"))
+from tidelock import BIN, TIDELOCK, Cluster, begin, rule, run, same
+
+BUILD = os.environ["TIDELOCK_BUILD"]
+EXAMPLES = os.path.join(HERE, "../../examples")
+LIMIT = 40
+
+begin(150)
+cluster = Cluster(3)
+environment = dict(os.environ, TIDELOCK_SERVERS=cluster.servers,
+                   PATH=BIN + os.pathsep + os.environ["PATH"],
+                   LUA_CPATH=os.path.join(BUILD, "lua", "?.so"))
+
+
+def program(name):
+    return os.path.join(BIN, name)
+
+
+def start(*command):
+    return subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def output(process):
+    """What it printed, once it has ended well."""
+    try:
+        out, err = process.communicate(timeout=LIMIT)
+    finally:
+        process.kill()
+    assert process.returncode == 0, "status %d: %s" % (process.returncode, err)
+    return out
+
+
+def tidelock(*words, data=None):
+    done = subprocess.run([TIDELOCK, *words], env=environment, capture_output=True,
+                          text=True, timeout=LIMIT, input=data)
+    assert done.returncode == 0, "%r: %s" % (words, done.stderr)
+    return done.stdout.rstrip("\n")
+
+
+@rule
+def two_candidates_lead_one_after_the_other():
+    both = [start(program("example-election"), name) for name in ("ann", "bob")]
+    told = "".join(output(p) for p in both)
+    tokens = dict(re.findall(r"^(\w+) leads by token (\d+): /examples/terms/\d{10}$", told,
+                             re.M))
+    same(sorted(tokens), ["ann", "bob"])
+    assert tokens["ann"] != tokens["bob"], told
+
+
+@rule
+def each_version_of_a_configuration_is_printed():
+    watcher = start(program("example-config_watch"), "/examples/config", "3")
+    tidelock("call", "config.put", '{"path": "/examples/config", "data": "one"}')
+    tidelock("set", "/examples/config", "two")
+    tidelock("call", "config.put", '{"path": "/examples/config", "data": "three"}')
+    same(output(watcher), "1 one\n2 two\n3 three\n")
+
+
+@rule
+def workers_in_lua_do_each_job_once():
+    jobs = ["job-%02d" % i for i in range(25)]
+    for job in jobs:
+        tidelock("create", "--parents", "/jobs/todo/" + job, "data of " + job)
+    worker = os.path.join(EXAMPLES, "worker.lua")
+    both = [start("lua5.4", worker, name) for name in ("ann", "bob")]
+    told = "".join(output(p) for p in both)
+    same(sorted(line.split("\t")[1] for line in told.splitlines()), jobs)
+    same(tidelock("ls", "/jobs/todo"), "")
+    same(tidelock("get", "/jobs/done/job-07"), "DATA OF JOB-07")
+
+
+@rule
+def two_shells_lead_one_after_the_other():
+    script = os.path.join(EXAMPLES, "leader.sh")
+    both = [start("sh", script, name, "3") for name in ("ann", "bob")]
+    told = [output(p) for p in both]
+    for name, text in zip(("ann", "bob"), told):
+        tokens = re.findall(r"^%s beats [123] by token (\d+)$" % name, text, re.M)
+        same(len(tokens), 3, "beats of " + name)
+        same(len(set(tokens)), 1, "terms of " + name)
+    same(tidelock("get", "/examples/pulse").split()[1], "3")
+
+
+@rule
+def a_recipe_of_ones_own_greets():
+    with open(os.path.join(EXAMPLES, "greeting.lua"), encoding="utf-8") as file:
+        tidelock("create", "--parents", "/tidelock/recipes/greeting", "-", data=file.read())
+    waiting = start(TIDELOCK, "call", "greeting.wait", '{"name": "Ann"}')
+    say = ("call", "greeting.say", '{"name": "Ann"}')
+    same(tidelock(*say), "hello Ann, for the 1st time")
+    same(tidelock(*say), "hello Ann, for the 2nd time")
+    assert output(waiting).strip() in ("1", "2")
+    refused = start(TIDELOCK, "call", "greeting.say")
+    same("name is missing" in refused.communicate(timeout=LIMIT)[1], True)
+
+
+run(cluster.log_tails)
