@@ -7,8 +7,8 @@
 #include "core/base/errors.h"
 
 #define ADVICE                                                                             \
-    "; nothing was changed: give this server an empty data directory so that it "          \
-    "joins anew, or restore the file"
+    "; nothing was changed: keep this server off, the others go on without it (with "      \
+    "an empty data directory it would be refused), or restore the file"
 
 struct walk {
     const struct log_files *files;

@@ -27,6 +27,7 @@ void conn_close(struct conn *c)
     c->closing = true;
     dispatch_abandon(c);
     watches_forget(c);
+    handover_forget(c);
     uv_close((uv_handle_t *)&c->tcp, on_closed);
 }
 
@@ -40,6 +41,18 @@ static void refuse(struct conn *c, const char *why)
 {
     log_line(LOG_DEBUG, "clients", "msg=\"connection closed\" why=\"%s\"", why);
     conn_close(c);
+}
+
+/* The rest that comes in is read and dropped: closing on unread bytes would make the kernel
+ * throw away what was said last. */
+void conn_part(struct conn *c)
+{
+    if (c->closing || c->parting_ms != 0) return;
+    c->parting_ms = uv_now(c->service->loop);
+    if (out_flush(&c->out) != 0 ||
+        uv_shutdown(&c->parting, (uv_stream_t *)&c->tcp, NULL) != 0) {
+        conn_close(c);
+    }
 }
 
 /* --- room --- */
@@ -90,8 +103,7 @@ static bool only_too_large(struct bytes in)
 }
 
 /* Bytes that are no message end the connection. Whose request is only too large hears so
- * first: the rest of it is read and dropped, since closing on unread bytes would make the
- * kernel throw the answer away. */
+ * first. */
 static void scan_refuse(struct conn *c, struct bytes in)
 {
     uint32_t msgid;
@@ -100,12 +112,8 @@ static void scan_refuse(struct conn *c, struct bytes in)
         refuse(c, c->scan.why);
         return;
     }
-    c->parting_ms = uv_now(c->service->loop);
     rpc_error(conn_out(c), msgid, ERR_TOO_LARGE, NULL);
-    if (out_flush(&c->out) != 0 ||
-        uv_shutdown(&c->parting, (uv_stream_t *)&c->tcp, NULL) != 0) {
-        conn_close(c);
-    }
+    conn_part(c);
 }
 
 /* Cuts messages off the front; returns how much was used. Stops where room ends. */

@@ -6,6 +6,8 @@
 
 void conn_accept(struct service *s, uv_stream_t *listener);
 void conn_close(struct conn *c); /* ends its jobs; the conn frees itself */
+/* Says its last and waits for the client to close. */
+void conn_part(struct conn *c);
 
 /* To be looked at in this turn: it may go on, or is to be closed. Safe anywhere. */
 void conn_wake(struct conn *c);

@@ -1,5 +1,6 @@
 #include "core/server/datadir.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -10,8 +11,6 @@
 #include <unistd.h>
 
 #include "core/base/errors.h"
-
-enum { IDENTITY_BYTES_MAX = 8192 };
 
 static int code_of_errno(int error)
 {
@@ -88,155 +87,14 @@ static int lock_take(struct datadir *d, char *why)
 
 /* --- the identity --- */
 
-static int sync_directory(const char *path, char *why)
-{
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-    if (fd < 0) return fail_errno(why, path, "open it");
-    int code = fsync(fd) == 0 ? 0 : fail_errno(why, path, "sync it");
-    close(fd);
-    return code;
-}
-
-static int write_whole(const char *path, struct bytes content, char *why)
-{
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    int code = 0;
-
-    if (fd < 0) return fail_errno(why, path, "create it");
-    ssize_t done = write(fd, content.ptr, content.len);
-    if (done >= 0 && (size_t)done != content.len) errno = ENOSPC;
-    if (done < 0 || (size_t)done != content.len) code = fail_errno(why, path, "write it");
-    if (code == 0 && fsync(fd) != 0) code = fail_errno(why, path, "sync it");
-    close(fd);
-    return code;
-}
-
-/* Whole or not at all: a crash leaves either no identity or a complete one. */
-static int identity_write(const struct datadir *d, const struct config *c, char *why)
-{
-    char path[CONFIG_PATH_MAX + 16], tmp[CONFIG_PATH_MAX + 16], head[200];
-    struct buf text = { 0 }, members = { 0 };
-
-    path_of(d, "identity", path, sizeof path);
-    path_of(d, "identity.tmp", tmp, sizeof tmp);
-    config_members_text(c, &members);
-    snprintf(head, sizeof head, "tidelock 1\ncluster = %s\nid = %u\nmembers = ", c->cluster,
-             (unsigned)c->id);
-    buf_put_bytes_raw(&text, bytes_str(head));
-    buf_put_bytes_raw(&text, buf_bytes(&members));
-    buf_put_u8(&text, '\n');
-    int code = write_whole(tmp, buf_bytes(&text), why);
-    if (code == 0 && rename(tmp, path) != 0) code = fail_errno(why, path, "create it");
-    if (code == 0) code = sync_directory(d->path, why);
-    buf_fini(&text);
-    buf_fini(&members);
-    return code;
-}
-
-struct identity {
-    char text[IDENTITY_BYTES_MAX];
-    const char *cluster, *id, *members;
-};
-
-/* The rest of the line after `prefix`, cut out of *at; NULL when the line is another. */
-static char *line_after(char **at, const char *prefix)
-{
-    size_t len = strlen(prefix);
-    char *end = strchr(*at, '\n');
-
-    if (end == NULL || strncmp(*at, prefix, len) != 0) return NULL;
-    char *value = *at + len;
-    *end = '\0';
-    *at = end + 1;
-    return value;
-}
-
-static int identity_parse(struct identity *i, const char *path, char *why)
-{
-    char *at = i->text;
-    const char *version = line_after(&at, "tidelock ");
-
-    if (version != NULL && strcmp(version, "1") != 0) {
-        snprintf(why, CONFIG_WHY_MAX, "%s: format %.20s is of another version of Tidelock",
-                 path, version);
-        return ERR_OTHER_VERSION;
-    }
-    i->cluster = line_after(&at, "cluster = ");
-    i->id = line_after(&at, "id = ");
-    i->members = line_after(&at, "members = ");
-    if (version != NULL && i->cluster != NULL && i->id != NULL && i->members != NULL)
-        return 0;
-    snprintf(why, CONFIG_WHY_MAX,
-             "%s is damaged: restore it from a backup, or start this server with an empty "
-             "directory as a new member",
-             path);
-    return ERR_DAMAGED;
-}
-
-/* 1 when there is one, 0 when there is none, else an error. */
-static int identity_read(struct identity *i, const char *path, char *why)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-    if (fd < 0 && errno == ENOENT) return 0;
-    if (fd < 0) return fail_errno(why, path, "open it");
-    ssize_t got = read(fd, i->text, sizeof i->text - 1);
-    close(fd);
-    if (got < 0) return fail_errno(why, path, "read it");
-    i->text[got] = '\0';
-    int code = identity_parse(i, path, why);
-    return code == 0 ? 1 : code;
-}
-
-static int other(char *why, const struct datadir *d, const char *what, const char *theirs,
-                 const char *ours)
-{
-    snprintf(why, CONFIG_WHY_MAX,
-             "%s belongs to %s %.64s, but this server is configured as %s "
-             "%.64s",
-             d->path, what, theirs, what, ours);
-    return ERR_CONFIG;
-}
-
-static int members_compare(const struct datadir *d, struct config *c, const char *known,
-                           char *why)
-{
-    struct buf members = { 0 };
-
-    if (!c->members_given && config_members_adopt(c, known)) return 0;
-    config_members_text(c, &members);
-    bool same = bytes_equal(buf_bytes(&members), bytes_str(known));
-    if (!same) {
-        snprintf(why, CONFIG_WHY_MAX,
-                 "%.100s: membership is fixed at the first start in this version; it is "
-                 "%.150s, but %.*s is configured",
-                 d->path, known, (int)(members.len < 150 ? members.len : 150),
-                 (const char *)members.ptr);
-    }
-    buf_fini(&members);
-    return same ? 0 : ERR_CONFIG;
-}
-
-static int identity_compare(const struct datadir *d, struct config *c,
-                            const struct identity *i, char *why)
-{
-    char id[16];
-
-    snprintf(id, sizeof id, "%u", (unsigned)c->id);
-    if (strcmp(i->cluster, c->cluster) != 0) {
-        return other(why, d, "cluster", i->cluster, c->cluster);
-    }
-    if (strcmp(i->id, id) != 0) return other(why, d, "id", i->id, id);
-    return members_compare(d, c, i->members, why);
-}
-
 /* Log or state without an identity: somebody took it away, or mixed two directories. */
-static int identity_missing(const struct datadir *d, const struct config *c, char *why)
+static int identity_missing(struct datadir *d, const struct config *c, char *why)
 {
     struct stat s;
 
-    if (stat(d->log, &s) != 0 && stat(d->state, &s) != 0) return identity_write(d, c, why);
+    if (stat(d->log, &s) != 0 && stat(d->state, &s) != 0) {
+        return identity_found(&d->identity, d->path, c, why);
+    }
     snprintf(why, CONFIG_WHY_MAX,
              "%s holds a log or a state but no identity file: it is not "
              "complete, restore the file",
@@ -244,15 +102,36 @@ static int identity_missing(const struct datadir *d, const struct config *c, cha
     return ERR_DAMAGED;
 }
 
+static bool is_empty(const char *path)
+{
+    DIR *dir = opendir(path);
+    const struct dirent *entry = NULL;
+
+    if (dir == NULL) return errno == ENOENT;
+    while ((entry = readdir(dir)) != NULL && entry->d_name[0] == '.') {
+    }
+    closedir(dir);
+    return entry == NULL;
+}
+
+/* A server that has joined had a log by then: without it, it has lost its memory. Nobody
+ * counts on the votes of a server alone. */
+static int log_expect(const struct datadir *d, const struct config *c, char *why)
+{
+    if (!d->identity.joined || c->members_count == 1 || !is_empty(d->log)) return 0;
+    snprintf(why, CONFIG_WHY_MAX,
+             "%s is gone or empty, and this server must not vote from lost memory: put it "
+             "back, or keep this server off; the others go on without it",
+             d->log);
+    return ERR_DAMAGED;
+}
+
 static int identity_settle(struct datadir *d, struct config *c, char *why)
 {
-    char path[CONFIG_PATH_MAX + 16];
-    struct identity i;
+    int found = identity_open(&d->identity, d->path, c, why);
 
-    path_of(d, "identity", path, sizeof path);
-    int found = identity_read(&i, path, why);
     if (found < 0) return found;
-    return found == 0 ? identity_missing(d, c, why) : identity_compare(d, c, &i, why);
+    return found == 0 ? identity_missing(d, c, why) : log_expect(d, c, why);
 }
 
 /* --- the whole --- */

@@ -1,11 +1,7 @@
 /* datadir.h -- a server's data directory: who uses it, and whose it is.
  *
  *     lock       held by flock while a server runs; holds its pid
- *     identity   text, written once, at the first start:
- *                    tidelock 1
- *                    cluster = NAME
- *                    id = N
- *                    members = 1=host:port,2=host:port
+ *     identity   identity.h
  *     log/       core/log
  *     state/     core/state
  *
@@ -15,17 +11,19 @@
 #ifndef CORE_SERVER_DATADIR_H
 #define CORE_SERVER_DATADIR_H
 
-#include "core/server/config.h"
+#include "core/server/identity.h"
 
 struct datadir {
     char path[CONFIG_PATH_MAX];
     char log[CONFIG_PATH_MAX + 8], state[CONFIG_PATH_MAX + 8];
+    struct identity identity;
     int lock;       /* descriptor */
     bool temporary; /* made for --dev, removed by datadir_close() */
 };
 
 /* Creates what is missing, takes the lock, and compares or writes the identity. When the
- * configuration names no members, the ones of the identity are filled into it. Returns 0;
+ * configuration names no members, the ones of the identity are filled into it. `d` and `c`
+ * must stay where they are until datadir_close(). Returns 0;
  * ERR_IN_USE, ERR_CONFIG, ERR_OTHER_VERSION, ERR_DAMAGED, ERR_NOT_PERMITTED, ERR_DISK_FULL,
  * ERR_IO with one line in `why`, and nothing to close. */
 int datadir_open(struct datadir *d, struct config *c, char why[CONFIG_WHY_MAX]);

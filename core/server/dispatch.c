@@ -3,6 +3,7 @@
 #include "core/base/check.h"
 #include "core/server/answers.h"
 #include "core/server/greet.h"
+#include "core/server/handover.h"
 
 /* --- the end of a job --- */
 
@@ -176,7 +177,8 @@ void dispatch_resume(struct conn *c)
 
 /* --- a message comes --- */
 
-/* Answered where they come in, without any order: they touch no state. */
+/* Answered where they come in (a transfer: later), without any order: they touch no state.
+ */
 static bool answered_at_once(struct conn *c, const struct rpc_message *m)
 {
     struct buf *out = conn_out(c);
@@ -190,6 +192,8 @@ static bool answered_at_once(struct conn *c, const struct rpc_message *m)
         pack_nil(out);
     } else if (m->method == METHOD_STATUS) {
         greet_status(c->service, m->msgid, out);
+    } else if (m->method == METHOD_TRANSFER) {
+        handover_come(c, m->msgid, &c->service->values);
     } else {
         return false;
     }

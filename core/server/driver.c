@@ -10,12 +10,13 @@
 #include "core/base/errors.h"
 #include "core/base/log.h"
 #include "core/log/log.h"
+#include "core/server/peer_context.h"
 #include "core/state/state.h"
 #include "lua/host.h"
 
 enum {
     FLUSH_EVERY_MS = 10000, /* bounds what a restart must apply again */
-    DIRTY_BYTES = 16 << 20, /* applied changes in memory before they are written behind */
+    DIRTY_BYTES = 4 << 20,  /* applied changes in memory before they are written behind */
     ROUNDS_MAX = 4,         /* of starting requests in one turn */
     LOG_KEEP_BYTES = 128 << 20, /* of log are kept for watches, needed otherwise or not */
     SCRIPT_CPU_MAX_MS = 50, /* of one run: less than a heartbeat may be late */
@@ -143,6 +144,26 @@ static void io_stop(void *ctx, uint64_t slot, const char *why)
 
 /* --- what peers tell --- */
 
+/* Before, the replica promises nothing, votes for nothing and asks for no leadership: it is
+ * not driven at all. */
+static bool takes_part(const struct driver *d)
+{
+    return d->config.datadir->identity.joined;
+}
+
+/* It never took part, so there is nothing to tidy, and lingering would only mislead. */
+static void on_refused(void *ctx, uint32_t node)
+{
+    struct driver *d = ctx;
+
+    log_line(LOG_ERROR, "server",
+             "msg=\"stopped\" why=\"server %u knows this server, %u, by another data "
+             "directory than %s; it must not vote from lost memory: " PEER_FORGETFUL_ADVICE
+             "\"",
+             (unsigned)node, (unsigned)d->config.config->id, d->config.datadir->path);
+    _exit(EXIT_FAILURE);
+}
+
 static bool on_frame(void *ctx, uint32_t node, struct bytes frame)
 {
     struct driver *d = ctx;
@@ -201,7 +222,7 @@ static void rounds(struct driver *d)
 
     for (int i = 0; i < ROUNDS_MAX; i++) {
         c->turn(c->ctx);
-        replica_turn(d->replica, now());
+        if (takes_part(d)) replica_turn(d->replica, now());
         if (!c->again(c->ctx)) return;
     }
 }
@@ -252,7 +273,7 @@ static void on_tick(uv_timer_t *timer)
     const struct replica_time time = now();
     uint64_t trim = replica_trim(d->replica);
 
-    replica_tick(d->replica, time);
+    if (takes_part(d)) replica_tick(d->replica, time);
     flush_when_due(d, time.now_ms);
     /* Watches that come back look for their events in what is left of the log. */
     if (trim > d->trimmed && log_bytes(d->log) > LOG_KEEP_BYTES) {
@@ -301,11 +322,12 @@ static void open_peers(struct driver *d)
 {
     const struct peers_config config = { .loop = d->config.loop,
                                          .config = d->config.config,
+                                         .identity = &d->config.datadir->identity,
                                          .advertise = d->config.advertise,
                                          .cluster = config_cluster_hash(d->config.config),
                                          .boot = d->boot,
                                          .seed = random_seed(),
-                                         .events = { d, on_frame, on_down } };
+                                         .events = { d, on_frame, on_down, on_refused } };
 
     d->peers = peers_new(&config);
 }
@@ -429,12 +451,19 @@ void driver_free(struct driver *d)
 int driver_submit(struct driver *d, uint64_t tag, struct bytes request)
 {
     if (log_full(d->log)) return ERR_DISK_FULL;
+    if (!takes_part(d)) return ERR_NO_QUORUM;
     return replica_submit(d->replica, now(), tag, request);
 }
 
 int driver_read(struct driver *d, uint64_t tag, uint64_t session)
 {
+    if (!takes_part(d)) return ERR_NO_QUORUM;
     return replica_read(d->replica, now(), tag, session);
+}
+
+int driver_transfer(struct driver *d, uint32_t node)
+{
+    return replica_transfer(d->replica, now(), node);
 }
 
 struct kv_view *driver_view(struct driver *d)

@@ -8,7 +8,8 @@
  *     -> state_turn()
  * The log's thread and the state's wake the loop when they are done; the turn then looks.
  *
- * A replica that must not go on, or a state that cannot be read, ends the process. */
+ * A replica that must not go on, a server that lost its memory, or a state that cannot be
+ * read, ends the process. */
 #ifndef CORE_SERVER_DRIVER_H
 #define CORE_SERVER_DRIVER_H
 
@@ -35,14 +36,15 @@ struct driver_clients { /* who asks; answers come within driver calls and turns 
 
 struct driver_config {
     uv_loop_t *loop;
-    const struct config *config;   /* borrowed */
-    const struct datadir *datadir; /* borrowed */
+    const struct config *config; /* borrowed */
+    struct datadir *datadir;     /* borrowed */
     const struct address *advertise;
     struct driver_clients clients;
 };
 
-/* Opens log and state, and begins to take part. 0, or a code and one line in `why`; then
- * driver_close() all the same, if *driver is not NULL. */
+/* Opens log and state, and begins to take part: at once when this server has joined
+ * (identity.h), else when it has; until then requests get ERR_NO_QUORUM. 0, or a code and
+ * one line in `why`; then driver_close() all the same, if *driver is not NULL. */
 int driver_open(const struct driver_config *config, struct driver **driver, char *why,
                 size_t why_size);
 /* Two steps, as the loop must run out between them: nothing is asked any more, everything
@@ -53,6 +55,7 @@ void driver_free(struct driver *d);
 /* As replica.h; ERR_DISK_FULL too. */
 int driver_submit(struct driver *d, uint64_t tag, struct bytes request);
 int driver_read(struct driver *d, uint64_t tag, uint64_t session);
+int driver_transfer(struct driver *d, uint32_t node);
 
 /* The applied state; what it returns stays until the turn ends. */
 struct kv_view *driver_view(struct driver *d);

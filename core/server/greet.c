@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "core/server/version.h"
+#include "lua/shipped.h"
 
 enum { PROTO = 0, CLUSTER = 1 }; /* positions of hello's values */
 
@@ -87,6 +88,16 @@ static void put_members(struct service *s, struct buf *out)
     }
 }
 
+static void put_recipes(struct buf *out)
+{
+    uint32_t count = 0;
+
+    while (RECIPES_SHIPPED[count].name != NULL) count++;
+    pack_cstr(out, "shipped");
+    pack_array(out, count);
+    for (uint32_t i = 0; i < count; i++) pack_cstr(out, RECIPES_SHIPPED[i].name);
+}
+
 static void put_loads(struct service *s, const struct replica_status *r, struct buf *out)
 {
     put_uint(out, "connections", s->conns_count);
@@ -102,7 +113,7 @@ void greet_status(struct service *s, uint32_t msgid, struct buf *out)
 
     snprintf(digest, sizeof digest, "%016llx", (unsigned long long)r.digest);
     rpc_response_begin(out, msgid);
-    pack_map(out, 18);
+    pack_map(out, 19);
     put_uint(out, "node", s->config->id);
     put_str(out, "cluster", s->config->cluster);
     put_str(out, "role", role_name(&r));
@@ -119,4 +130,5 @@ void greet_status(struct service *s, uint32_t msgid, struct buf *out)
     put_uint(out, "pid", (uint64_t)getpid());
     put_loads(s, &r, out);
     put_members(s, out);
+    put_recipes(out);
 }

@@ -34,6 +34,15 @@ static void refuse(struct inlet *i, int code)
     inlet_close(i);
 }
 
+/* The sender has nothing under way to us, so the end does not overtake the refusal. */
+static void refuse_forgetful(struct inlet *i, uint32_t node)
+{
+    peer_complain_forgetful(i->context, node);
+    wire_refusal_put(out_buf(&i->out), ERR_OTHER_DATA);
+    (void)out_flush(&i->out); /* if it is lost, the sender asks again */
+    inlet_close(i);
+}
+
 /* A server that comes again has lost its old connection, whether we noticed or not. */
 static void replace_others(struct inlet *i)
 {
@@ -52,14 +61,18 @@ static bool on_hello(struct inlet *i, struct bytes body)
 
     int code = wire_hello_read(body, &theirs);
     if (code == 0) code = wire_hello_judge(&theirs, &ours);
+    if (code == 0) code = i->context->greeted(i->context->peers, &theirs);
     if (code != 0) {
-        refuse(i, code);
+        if (code == ERR_OTHER_DATA) {
+            refuse_forgetful(i, theirs.from);
+        } else {
+            refuse(i, code);
+        }
         return false;
     }
     i->node = theirs.from;
     i->body_max = FRAME_BYTES_MAX;
     replace_others(i);
-    i->context->known(i->context->peers, i->node, theirs.client);
     peer_hello_put(i->context, i->node, out_buf(&i->out));
     return true;
 }

@@ -47,8 +47,27 @@ static void refuse(struct link *l, int code)
     char text[ADDRESS_TEXT_MAX];
 
     address_format(&l->address, text);
-    peer_complain(l->context, text, code);
+    if (code == ERR_OTHER_DATA) {
+        peer_complain_forgetful(l->context, l->node);
+    } else {
+        peer_complain(l->context, text, code);
+    }
     link_close(l);
+}
+
+static void up(struct link *l)
+{
+    l->state = LINK_UP;
+    l->delay_ms = DELAY_MIN_MS;
+    uv_timer_stop(&l->timer);
+    log_line(LOG_INFO, "peers", "msg=\"peer connected\" node=%u", l->node);
+}
+
+static bool on_refusal(struct link *l, int code)
+{
+    l->context->refused(l->context->peers, l->node, code);
+    link_close(l);
+    return false;
 }
 
 static bool on_hello(void *ctx, struct bytes body)
@@ -59,17 +78,20 @@ static bool on_hello(void *ctx, struct bytes body)
                                      .to = l->node };
     struct wire_hello theirs;
 
-    int code = l->state == LINK_GREETING ? wire_hello_read(body, &theirs) : ERR_BAD_MESSAGE;
+    int code = l->state == LINK_GREETING ? wire_refusal_read(body) : 0;
+    if (code != 0) return on_refusal(l, code);
+    code = l->state == LINK_GREETING ? wire_hello_read(body, &theirs) : ERR_BAD_MESSAGE;
     if (code == 0) code = wire_hello_judge(&theirs, &ours);
+    if (code == 0) code = l->context->greeted(l->context->peers, &theirs);
     if (code != 0) {
         refuse(l, code);
         return false;
     }
-    l->state = LINK_UP;
-    l->delay_ms = DELAY_MIN_MS;
-    uv_timer_stop(&l->timer);
-    log_line(LOG_INFO, "peers", "msg=\"peer connected\" node=%u", l->node);
-    l->context->known(l->context->peers, l->node, theirs.client);
+    if (!l->context->agreed(l->context->peers, &theirs)) {
+        link_close(l);
+        return false;
+    }
+    up(l);
     return true;
 }
 

@@ -9,7 +9,8 @@
  *     RESOLVING -> IDLE [on_resolved]       no such host
  *     RESOLVING -> DIALLING [connect_to]
  *     DIALLING  -> GREETING [on_connected]  our hello is sent
- *     GREETING  -> UP [on_hello]            theirs fits: frames may leave
+ *     GREETING  -> UP [on_hello]            theirs fits: frames may leave. One that knows
+ *                                           less than we do is asked again, after a delay
  *     DIALLING, GREETING, UP -> CLOSING [link_close]
  *     CLOSING   -> IDLE [on_closed] */
 #ifndef CORE_SERVER_LINK_H

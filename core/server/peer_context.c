@@ -31,6 +31,9 @@ void peer_hello_put(const struct peer_context *c, uint32_t to, struct buf *out)
 {
     const struct wire_hello hello = { .cluster = c->cluster,
                                       .boot = c->boot,
+                                      .incarnation = c->identity->incarnation,
+                                      .founding = identity_founding(c->identity),
+                                      .joined = c->identity->joined,
                                       .from = c->self,
                                       .to = to,
                                       .client = bytes_str(c->client) };
@@ -38,12 +41,28 @@ void peer_hello_put(const struct peer_context *c, uint32_t to, struct buf *out)
     wire_hello_put(out, &hello);
 }
 
-void peer_complain(struct peer_context *c, const char *who, int code)
+static bool is_time(const struct peer_context *c, uint64_t *last_ms)
 {
     uint64_t now_ms = uv_now(c->loop);
 
-    if (c->complained_ms != 0 && now_ms - c->complained_ms < COMPLAIN_EVERY_MS) return;
-    c->complained_ms = now_ms;
+    if (*last_ms != 0 && now_ms - *last_ms < COMPLAIN_EVERY_MS) return false;
+    *last_ms = now_ms;
+    return true;
+}
+
+void peer_complain(struct peer_context *c, const char *who, int code)
+{
+    if (!is_time(c, &c->complained_ms)) return;
     log_line(LOG_WARN, "peers", "msg=\"peer refused\" peer=%s why=%s text=\"%s\"", who,
              error_name(code), error_text(code));
+}
+
+void peer_complain_forgetful(struct peer_context *c, uint32_t node)
+{
+    if (!is_time(c, &c->forgetful_ms)) return;
+    log_line(LOG_ERROR, "peers",
+             "msg=\"peer refused\" node=%u why=%s text=\"server %u came back with another "
+             "data directory and must not vote from lost memory: " PEER_FORGETFUL_ADVICE
+             "\"",
+             (unsigned)node, error_name(ERR_OTHER_DATA), (unsigned)node);
 }

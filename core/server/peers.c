@@ -1,8 +1,11 @@
 #include "core/server/peers.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "core/base/check.h"
+#include "core/base/errors.h"
+#include "core/base/log.h"
 #include "core/server/inlet.h"
 #include "core/server/link.h"
 #include "core/server/listener.h"
@@ -11,6 +14,7 @@ enum {
     HELD_BYTES_MAX = 64 << 20, /* waiting for our own disk; more is lost, which is legal */
     GREETING_LIMIT_MS = 2000,
     SWEEP_MS = 1000,
+    WAITING_LINE_SWEEPS = 10, /* between two lines about members that are waited for */
     INLETS_MAX = 4 * NODES_MAX,
 };
 
@@ -29,7 +33,9 @@ struct peers {
     uv_tcp_t listener;
     uv_timer_t sweep; /* closes strangers that say nothing */
     bool started;
+    unsigned sweeps;
     nodes_set others;
+    nodes_set agreed; /* others whose founding is ours; in use before joining only */
     struct link links[NODES_MAX]; /* by id - 1; only `others` are in use */
     struct list inlets;
     struct list held; /* by `after`, the lowest first */
@@ -107,9 +113,8 @@ void peers_flush(struct peers *p)
 
 /* --- what links and inlets tell --- */
 
-static void on_known(void *ctx, uint32_t node, struct bytes client)
+static void know_client(struct peers *p, uint32_t node, struct bytes client)
 {
-    struct peers *p = ctx;
     char *at = p->clients[node - 1];
     size_t len = client.len < ADDRESS_TEXT_MAX ? client.len : 0;
 
@@ -117,11 +122,64 @@ static void on_known(void *ctx, uint32_t node, struct bytes client)
     at[len] = '\0';
 }
 
+static int on_greeted(void *ctx, const struct wire_hello *theirs)
+{
+    struct peers *p = ctx;
+    char why[CONFIG_WHY_MAX];
+
+    if ((p->others & node_bit(theirs->from)) == 0) return ERR_CONFIG;
+    int code = identity_meet(p->config.identity, theirs->from, theirs->incarnation, why);
+    if (code == 0) know_client(p, theirs->from, theirs->client);
+    if (code != 0 && code != ERR_OTHER_DATA) {
+        log_line(LOG_ERROR, "peers", "msg=\"a peer cannot be noted\" why=\"%s\"", why);
+    }
+    return code;
+}
+
+static bool join(struct peers *p)
+{
+    char why[CONFIG_WHY_MAX];
+
+    if (identity_join(p->config.identity, why) != 0) {
+        log_line(LOG_ERROR, "peers", "msg=\"joining cannot be noted\" why=\"%s\"", why);
+        return false;
+    }
+    log_line(LOG_INFO, "peers", "msg=\"all members know each other\"");
+    return true;
+}
+
+/* It answers, so it has noted our incarnation; and it knows all the others as we do. One
+ * that has joined has heard the same of all: so it need not be heard again. */
+static bool on_agreed(void *ctx, const struct wire_hello *theirs)
+{
+    struct peers *p = ctx;
+    uint64_t founding = identity_founding(p->config.identity);
+
+    if (p->config.identity->joined) return true;
+    if (founding == 0 || theirs->founding != founding) return false;
+    p->agreed |= theirs->joined ? p->others : node_bit(theirs->from);
+    return p->agreed != p->others || join(p);
+}
+
+/* A server that takes part has lost nothing: then it is the other one that is wrong. */
+static void on_refused(void *ctx, uint32_t node, int code)
+{
+    struct peers *p = ctx;
+    char who[32];
+
+    snprintf(who, sizeof who, "node-%u", (unsigned)node);
+    if (code == ERR_OTHER_DATA && !p->config.identity->joined) {
+        p->config.events.refused(p->config.events.ctx, node);
+    } else {
+        peer_complain(&p->context, who, code);
+    }
+}
+
 static bool on_frame(void *ctx, uint32_t node, struct bytes body)
 {
     struct peers *p = ctx;
 
-    if ((p->others & node_bit(node)) == 0) return false; /* no member of this cluster */
+    if (!p->config.identity->joined) return true; /* as if it were lost on the way */
     return p->config.events.frame(p->config.events.ctx, node, body);
 }
 
@@ -129,7 +187,8 @@ static void on_down(void *ctx, uint32_t node)
 {
     struct peers *p = ctx;
 
-    if (p->started) p->config.events.down(p->config.events.ctx, node);
+    if (!p->started || !p->config.identity->joined) return;
+    p->config.events.down(p->config.events.ctx, node);
 }
 
 static void on_connection(uv_stream_t *listener, int status)
@@ -137,6 +196,23 @@ static void on_connection(uv_stream_t *listener, int status)
     struct peers *p = listener->data;
 
     if (status == 0) inlet_accept(listener, &p->context, &p->inlets);
+}
+
+/* Members that were never met; when all were, those that do not know all of them yet. */
+static void say_waiting(const struct peers *p)
+{
+    nodes_set missing = identity_unknown(p->config.identity);
+    char list[NODES_MAX * 4] = "";
+    size_t len = 0;
+
+    if (missing == 0) missing = p->others & ~p->agreed;
+    for (uint32_t id = 1; id <= NODES_MAX; id++) {
+        if ((missing & node_bit(id)) == 0) continue;
+        len += (size_t)snprintf(list + len, sizeof list - len, "%s%u", len > 0 ? ", " : "",
+                                (unsigned)id);
+    }
+    log_line(LOG_INFO, "peers", "msg=\"waiting for the first contact with members %s\"",
+             list);
 }
 
 static void on_sweep(uv_timer_t *timer)
@@ -151,6 +227,8 @@ static void on_sweep(uv_timer_t *timer)
         bool silent = i->node == 0 && now_ms - i->opened_ms > GREETING_LIMIT_MS;
         if (silent || ++count > INLETS_MAX) inlet_close(i);
     }
+    if (!p->config.identity->joined && ++p->sweeps % WAITING_LINE_SWEEPS == 0)
+        say_waiting(p);
 }
 
 /* --- start and end --- */
@@ -167,7 +245,10 @@ struct peers *peers_new(const struct peers_config *config)
                                         .boot = config->boot,
                                         .read_buffer = mem_alloc(PEER_READ_BYTES),
                                         .peers = p,
-                                        .known = on_known,
+                                        .identity = config->identity,
+                                        .greeted = on_greeted,
+                                        .agreed = on_agreed,
+                                        .refused = on_refused,
                                         .frame = on_frame,
                                         .down = on_down };
     address_format(config->advertise, p->context.client);
@@ -199,6 +280,7 @@ int peers_start(struct peers *p, char *why, size_t why_size)
     int code = listener_open(p->config.loop, &p->listener, &p->listen, on_connection, why,
                              why_size);
     p->listener.data = p;
+    if (code == 0 && !p->config.identity->joined) say_waiting(p);
     return code;
 }
 

@@ -2,13 +2,16 @@
  *
  * Delivers or loses, never changes: see wire.h. What must wait for the log waits here, and
  * leaves in the order of what it waits for. Nothing is queued for a peer that is not
- * connected, and what is queued for one that does not read is bounded. */
+ * connected, and what is queued for one that does not read is bounded.
+ *
+ * Before this server has joined (identity.h) frames of others are dropped, and the caller
+ * has none to send. */
 #ifndef CORE_SERVER_PEERS_H
 #define CORE_SERVER_PEERS_H
 
 #include "core/base/limits.h"
 #include "core/paxos/types.h"
-#include "core/server/config.h"
+#include "core/server/identity.h"
 
 struct peers;
 
@@ -18,11 +21,14 @@ struct peers_events {
     bool (*frame)(void *ctx, uint32_t node, struct bytes frame);
     /* A connection from or to that node has ended. May come twice for one failure. */
     void (*down)(void *ctx, uint32_t node);
+    /* `node` knows this server by another data directory: it must stop. */
+    void (*refused)(void *ctx, uint32_t node);
 };
 
 struct peers_config {
     uv_loop_t *loop;
     const struct config *config; /* borrowed */
+    struct identity *identity;   /* borrowed */
     const struct address *advertise;
     uint64_t cluster, boot, seed;
     struct peers_events events;

@@ -12,7 +12,15 @@
 #include "core/server/service.h"
 #include "core/server/version.h"
 
-enum { STOP_LIMIT_MS = 1000, STOP_LOOK_MS = 10 };
+/* Each step of stopping ends when its work is done, after so long at the latest. */
+enum {
+    HAND_OVER_MS = 500, /* the leadership: a transfer, and another try if that failed */
+    ANSWER_MS = 300,    /* what was asked before */
+    PART_MS = 200,      /* until the clients have closed their ends */
+    STOP_LOOK_MS = 10,
+};
+
+enum stopping { STOP_NOT = 0, STOP_HANDING_OVER, STOP_ANSWERING, STOP_PARTING };
 
 struct server {
     struct config *config;
@@ -20,7 +28,9 @@ struct server {
     uv_loop_t loop;
     uv_signal_t term, interrupt;
     uv_timer_t stop;
-    uint64_t stop_ms; /* when to stop waiting; 0 = not stopping */
+    enum stopping stopping;
+    uint64_t step_ms; /* when the present step of it ends at the latest */
+    bool hands_over;  /* it led when it was told to stop */
     struct address client, advertise;
     struct driver *driver;
     struct service service;
@@ -28,21 +38,67 @@ struct server {
 
 /* --- stopping --- */
 
+/* True when it does not lead, and another one does if it led before: what its clients have
+ * asked is answered then, and they find a leader wherever they go. */
+static bool handed_over(struct server *s)
+{
+    const struct replica_status r = driver_status(s->driver);
+
+    if (s->config->members_count == 1) return true; /* nobody to hand over to */
+    if (r.role == PAXOS_FOLLOWER || r.role == PAXOS_ASKING)
+        return r.leader != 0 || !s->hands_over;
+    if (driver_transfer(s->driver, 0) == 0) s->hands_over = true;
+    return false;
+}
+
+static bool step_is_done(struct server *s)
+{
+    switch (s->stopping) {
+    case STOP_HANDING_OVER:
+        return handed_over(s);
+    case STOP_ANSWERING:
+        return service_idle(&s->service);
+    case STOP_PARTING:
+        return s->service.conns_count == 0;
+    case STOP_NOT:
+        break;
+    }
+    return true;
+}
+
+static void step_begin(struct server *s, enum stopping stopping, uint64_t limit_ms)
+{
+    s->stopping = stopping;
+    s->step_ms = uv_now(&s->loop) + limit_ms;
+}
+
+static void step_next(struct server *s)
+{
+    if (s->stopping == STOP_HANDING_OVER) {
+        step_begin(s, STOP_ANSWERING, ANSWER_MS);
+    } else if (s->stopping == STOP_ANSWERING) {
+        service_part(&s->service);
+        step_begin(s, STOP_PARTING, PART_MS);
+    } else {
+        uv_stop(&s->loop);
+    }
+}
+
 static void on_stop_look(uv_timer_t *timer)
 {
     struct server *s = timer->data;
 
-    if (service_idle(&s->service) || uv_now(&s->loop) >= s->stop_ms) uv_stop(&s->loop);
+    if (step_is_done(s) || uv_now(&s->loop) >= s->step_ms) step_next(s);
 }
 
 static void on_signal(uv_signal_t *handle, int number)
 {
     struct server *s = handle->data;
 
-    if (s->stop_ms != 0) _exit(EXIT_FAILURE); /* asked twice: in a hurry */
+    if (s->stopping != STOP_NOT) _exit(EXIT_FAILURE); /* asked twice: in a hurry */
     log_line(LOG_INFO, "server", "msg=\"stopping\" signal=%d", number);
     service_stop(&s->service);
-    s->stop_ms = uv_now(&s->loop) + STOP_LIMIT_MS;
+    step_begin(s, STOP_HANDING_OVER, HAND_OVER_MS);
     uv_timer_start(&s->stop, on_stop_look, 0, STOP_LOOK_MS);
 }
 

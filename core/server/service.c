@@ -49,6 +49,7 @@ static void on_turn(void *ctx)
         if (!c->closing) conn_resume(c);
     }
     watches_turn(s);
+    handover_turn(s);
 }
 
 static bool on_again(void *ctx)
@@ -156,6 +157,14 @@ bool service_idle(const struct service *s)
         if (c->reads + c->writes > 0 || out_queued(&c->out) > 0) return false;
     }
     return true;
+}
+
+void service_part(struct service *s)
+{
+    LIST_EACH_SAFE(at, after, &s->conns)
+    {
+        conn_part(CONTAINER_OF(at, struct conn, member));
+    }
 }
 
 void service_close(struct service *s)

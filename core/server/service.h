@@ -15,6 +15,7 @@
 #define CORE_SERVER_SERVICE_H
 
 #include "core/server/driver.h"
+#include "core/server/handover.h"
 #include "core/server/job.h"
 #include "core/server/out.h"
 #include "core/server/requests.h"
@@ -65,6 +66,7 @@ struct service {
     size_t queued_bytes; /* bodies of jobs that have not started: J2 */
     struct requests requests;
     struct watches watches;
+    struct handover handover;
     uint8_t *read_buffer;
     msgpack_zone zone;
     struct rpc_values values;
@@ -83,6 +85,7 @@ void service_start(struct service *s, struct driver *driver);
 void service_stop(struct service *s);
 bool service_idle(
     const struct service *s);          /* nothing but calls is unanswered or unwritten */
+void service_part(struct service *s);  /* ends all connections, in peace */
 void service_close(struct service *s); /* all connections; the loop must run out */
 void service_fini(struct service *s);
 

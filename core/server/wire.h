@@ -1,9 +1,14 @@
 /* wire.h -- the bytes on a TCP connection between two servers. Pure.
  *
- *     frame   length u32 | checksum u32 | body        length is the
- * body's, 1..FRAME_BYTES_MAX checksum: low half of XXH3-64 of the body hello   the first
- * frame of each side: magic "TIDEPEER" | version u32 | cluster u64 | from u32 | to u32 |
- * boot u64 | client address (LEB128 length + 1, text)
+ *     frame     length u32 | checksum u32 | body
+ *               length is the body's, 1..FRAME_BYTES_MAX; checksum: low half of XXH3-64 of
+ *               the body
+ *     hello     the first frame of each side:
+ *               magic "TIDEPEER" | version u32 | cluster u64 | from u32 | to u32 |
+ *               boot u64 | incarnation u64 | founding u64 | joined u8 |
+ *               client address (LEB128 length + 1, text)
+ *     refusal   instead of the hello that answers one; the connection ends after it:
+ *               magic "TIDEDENY" | version u32 | code u32 (of errors.h, without its sign)
  *
  * TCP's own checksum lets about one bad segment in 65,536 through; a changed ballot must
  * not be taken for a real one. */
@@ -12,7 +17,7 @@
 
 #include "core/base/bytes.h"
 
-enum { WIRE_VERSION = 1, WIRE_FRAME_HEADER = 8, WIRE_HELLO_BYTES_MAX = 512 };
+enum { WIRE_VERSION = 2, WIRE_FRAME_HEADER = 8, WIRE_HELLO_BYTES_MAX = 512 };
 
 void wire_frame_put(struct buf *out, struct bytes body); /* appends */
 
@@ -30,6 +35,8 @@ bool wire_feed(struct buf *kept, struct bytes got, const size_t *body_max,
 
 struct wire_hello {
     uint64_t cluster, boot;
+    uint64_t incarnation, founding; /* of the sender: identity.h */
+    bool joined;
     uint32_t from, to;
     struct bytes client; /* where this server listens for clients */
 };
@@ -40,5 +47,9 @@ int wire_hello_read(struct bytes body, struct wire_hello *h);
 /* Whether it may talk to us: ERR_WRONG_CLUSTER, ERR_CONFIG (ids). `ours->to` is whom we
  * expect, 0 = anybody but ourselves. */
 int wire_hello_judge(const struct wire_hello *theirs, const struct wire_hello *ours);
+
+void wire_refusal_put(struct buf *out, int code); /* appends, framed */
+/* The code, negative; 0 when this is no refusal. */
+int wire_refusal_read(struct bytes body);
 
 #endif

@@ -87,8 +87,8 @@ static const char *advice(int code)
     case ERR_IN_USE:
         return "another process uses this state";
     case ERR_DAMAGED:
-        return "this state is damaged; give this server an empty data directory so that it "
-               "joins anew";
+        return "this state is damaged; keep this server off, the others go on without it, "
+               "or restore the directory";
     case ERR_DISK_FULL:
         return "no space is left on the disk";
     case ERR_NOT_PERMITTED:

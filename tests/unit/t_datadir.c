@@ -104,22 +104,155 @@ static void members_that_are_not_given_are_taken_from_the_identity(void)
 
 static void a_damaged_identity_is_refused(void)
 {
-    const char *bad[] = { "", "tidelock 1\n",
-                          "tidelock 1\ncluster = blue\nid = 1\nmembers = 1",
-                          "something else\n" };
+#define HEAD "tidelock 2\ncluster = blue\nid = 1\nmembers = 1=h:1,2=h:2\n"
+    const char *bad[] = {
+        "", "tidelock 2\n", "tidelock 2\ncluster = blue\nid = 1\nmembers = 1",
+        "something else\n",
+        HEAD "incarnation = 0000000000000000\npeers = \njoined = no\n",
+        HEAD "incarnation = 12\npeers = \njoined = no\n",
+        HEAD "incarnation = 0123456789abcdef\npeers = 2\njoined = no\n",
+        HEAD "incarnation = 0123456789abcdef\npeers = 2=0123\njoined = no\n",
+        HEAD "incarnation = 0123456789abcdef\npeers = 99=0123456789abcdef\njoined = no\n",
+        HEAD "incarnation = 0123456789abcdef\npeers = \njoined = perhaps\n",
+        HEAD "incarnation = 0123456789abcdef\npeers = \njoined = yes\n",
+    };
+#undef HEAD
 
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         write_identity("f", bad[i]);
-        configure("f", "blue", 1, "1=h:1");
+        configure("f", "blue", 1, "1=h:1,2=h:2");
         IS(open_dir(), ERR_DAMAGED);
     }
 }
 
-static void the_identity_of_a_later_format_is_refused(void)
+static void the_identity_of_another_format_is_refused(void)
 {
-    write_identity("g", "tidelock 2\nwhatever\n");
-    configure("g", "blue", 1, "1=h:1");
-    IS(open_dir(), ERR_OTHER_VERSION);
+    const char *others[] = { "tidelock 1\ncluster = blue\nid = 1\nmembers = 1=h:1\n",
+                             "tidelock 3\nwhatever\n" };
+
+    for (size_t i = 0; i < 2; i++) {
+        write_identity("g", others[i]);
+        configure("g", "blue", 1, "1=h:1");
+        IS(open_dir(), ERR_OTHER_VERSION);
+    }
+}
+
+static void an_incarnation_names_one_directory_for_good(void)
+{
+    configure("i", "blue", 1, "1=h:1,2=h:2");
+    IS(open_dir(), 0);
+    uint64_t first = dir.identity.incarnation;
+    datadir_close(&dir);
+    OK(first != 0);
+    IS(open_dir(), 0);
+    OK(dir.identity.incarnation == first);
+    datadir_close(&dir);
+    configure("j", "blue", 1, "1=h:1,2=h:2");
+    IS(open_dir(), 0);
+    OK(dir.identity.incarnation != first);
+    datadir_close(&dir);
+}
+
+static void a_known_incarnation_is_kept_and_never_changes(void)
+{
+    configure("k", "blue", 2, "1=h:1,2=h:2,3=h:3");
+    IS(open_dir(), 0);
+    IS(identity_unknown(&dir.identity), node_bit(1) | node_bit(3));
+    IS(identity_meet(&dir.identity, 3, 0xf00d, why), 0);
+    datadir_close(&dir);
+    IS(open_dir(), 0);
+    IS(identity_unknown(&dir.identity), node_bit(1));
+    IS(identity_meet(&dir.identity, 3, 0xf00d, why), 0);
+    IS(identity_meet(&dir.identity, 3, 0xbad, why), ERR_OTHER_DATA);
+    IS(dir.identity.known[2], 0xf00d);
+    datadir_close(&dir);
+}
+
+/* What server `id` of three says when it knows the others by these incarnations. */
+static uint64_t founding_of(struct identity *i, uint32_t id, const uint64_t *incarnations)
+{
+    uint64_t ours = incarnations[id - 1];
+
+    *i = (struct identity){ .config = &config, .incarnation = ours };
+    for (uint32_t at = 1; at <= 3; at++) {
+        if (at != id) i->known[at - 1] = incarnations[at - 1];
+    }
+    config.id = id;
+    return identity_founding(i);
+}
+
+static void all_members_compute_one_founding_and_none_before_all_are_met(void)
+{
+    const uint64_t all[] = { 11, 22, 33 }, wiped[] = { 11, 23, 33 }, some[] = { 11, 22, 0 };
+    struct identity i;
+
+    configure("l", "blue", 1, "1=h:1,2=h:2,3=h:3");
+    uint64_t founding = founding_of(&i, 1, all);
+    OK(founding != 0);
+    OK(founding_of(&i, 2, all) == founding);
+    OK(founding_of(&i, 3, all) == founding);
+    OK(founding_of(&i, 1, wiped) != founding);
+    OK(founding_of(&i, 1, some) == 0);
+}
+
+static void make_log(const char *name)
+{
+    char path[300];
+
+    snprintf(path, sizeof path, "%s/%s/log", top, name);
+    IS(mkdir(path, 0700), 0);
+    snprintf(path, sizeof path, "%s/%s/log/1.seg", top, name);
+    fclose(fopen(path, "w"));
+}
+
+static void whoever_joined_is_refused_without_its_log(void)
+{
+    char path[300];
+
+    configure("p", "blue", 1, "1=h:1,2=h:2");
+    IS(open_dir(), 0);
+    IS(identity_meet(&dir.identity, 2, 5, why), 0);
+    IS(identity_join(&dir.identity, why), 0);
+    datadir_close(&dir);
+    IS(open_dir(), ERR_DAMAGED);
+    OK(strstr(why, "must not vote from lost memory") != NULL);
+    make_log("p");
+    IS(open_dir(), 0);
+    datadir_close(&dir);
+    snprintf(path, sizeof path, "%s/p/log/1.seg", top);
+    unlink(path);
+    IS(open_dir(), ERR_DAMAGED);
+}
+
+static void joining_is_kept_and_a_server_alone_has_joined(void)
+{
+    configure("m", "blue", 1, "1=h:1,2=h:2");
+    IS(open_dir(), 0);
+    OK(!dir.identity.joined);
+    IS(identity_meet(&dir.identity, 2, 5, why), 0);
+    IS(identity_join(&dir.identity, why), 0);
+    datadir_close(&dir);
+    make_log("m");
+    IS(open_dir(), 0);
+    OK(dir.identity.joined);
+    datadir_close(&dir);
+    configure("n", "blue", 1, "1=h:1");
+    IS(open_dir(), 0);
+    OK(dir.identity.joined);
+    datadir_close(&dir);
+}
+
+static void what_cannot_be_written_is_not_known(void)
+{
+    struct identity lost;
+
+    configure("o", "blue", 1, "1=h:1,2=h:2");
+    IS(open_dir(), 0);
+    lost = dir.identity;
+    lost.folder = "/nowhere/at/all";
+    IS(identity_meet(&lost, 2, 5, why), ERR_IO);
+    IS(lost.known[1], 0);
+    datadir_close(&dir);
 }
 
 static void a_log_without_an_identity_is_refused(void)
@@ -164,7 +297,13 @@ int main(void)
     TEST(other_members_are_refused);
     TEST(members_that_are_not_given_are_taken_from_the_identity);
     TEST(a_damaged_identity_is_refused);
-    TEST(the_identity_of_a_later_format_is_refused);
+    TEST(the_identity_of_another_format_is_refused);
+    TEST(an_incarnation_names_one_directory_for_good);
+    TEST(a_known_incarnation_is_kept_and_never_changes);
+    TEST(all_members_compute_one_founding_and_none_before_all_are_met);
+    TEST(joining_is_kept_and_a_server_alone_has_joined);
+    TEST(whoever_joined_is_refused_without_its_log);
+    TEST(what_cannot_be_written_is_not_known);
     TEST(a_log_without_an_identity_is_refused);
     TEST(a_directory_that_cannot_be_made_is_refused_by_name);
     TEST(a_temporary_one_is_gone_after_use);

@@ -722,7 +722,7 @@ static void a_damaged_state_is_refused(void)
     state_close(s);
     OK(remove_files(".sst") > 0);
     IS(state_open(&config, &s, why, sizeof why), ERR_DAMAGED);
-    OK(strstr(why, "empty data directory") != NULL);
+    OK(strstr(why, "restore the directory") != NULL);
 }
 
 static void a_path_that_is_no_directory_is_refused(void)

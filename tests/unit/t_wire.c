@@ -84,11 +84,21 @@ static struct wire_hello hello_through_the_wire(const struct wire_hello *h)
 
 static void a_hello_is_read_as_it_was_written(void)
 {
-    const struct wire_hello h = { 77, 5, 1, 2, BYTES_LIT("127.0.0.1:7400") };
+    const struct wire_hello h = { .cluster = 77,
+                                  .boot = 5,
+                                  .incarnation = 8,
+                                  .founding = 9,
+                                  .joined = true,
+                                  .from = 1,
+                                  .to = 2,
+                                  .client = BYTES_LIT("127.0.0.1:7400") };
     const struct wire_hello got = hello_through_the_wire(&h);
 
     IS(got.cluster, 77);
     IS(got.boot, 5);
+    IS(got.incarnation, 8);
+    IS(got.founding, 9);
+    OK(got.joined);
     IS(got.from, 1);
     IS(got.to, 2);
     OK(bytes_equal(got.client, h.client));
@@ -96,7 +106,14 @@ static void a_hello_is_read_as_it_was_written(void)
 
 static void a_hello_cut_short_is_none(void)
 {
-    const struct wire_hello h = { 77, 5, 1, 2, BYTES_LIT("127.0.0.1:7400") };
+    const struct wire_hello h = { .cluster = 77,
+                                  .boot = 5,
+                                  .incarnation = 8,
+                                  .founding = 9,
+                                  .joined = true,
+                                  .from = 1,
+                                  .to = 2,
+                                  .client = BYTES_LIT("127.0.0.1:7400") };
     struct wire_hello got;
 
     start();
@@ -104,6 +121,39 @@ static void a_hello_cut_short_is_none(void)
     for (size_t len = 0; len < stream.len - WIRE_FRAME_HEADER; len++) {
         OK(wire_hello_read(bytes_of(stream.ptr + WIRE_FRAME_HEADER, len), &got) != 0);
     }
+}
+
+static void a_hello_without_an_incarnation_is_none(void)
+{
+    const struct wire_hello h = { .cluster = 77, .from = 1, .to = 2 };
+    struct wire_hello got;
+
+    start();
+    wire_hello_put(&stream, &h);
+    struct bytes body =
+        bytes_of(stream.ptr + WIRE_FRAME_HEADER, stream.len - WIRE_FRAME_HEADER);
+    IS(wire_hello_read(body, &got), ERR_BAD_MESSAGE);
+}
+
+static void a_refusal_is_told_from_a_hello(void)
+{
+    const struct wire_hello h = { .cluster = 77, .incarnation = 8, .from = 1, .to = 2 };
+    struct wire_hello got;
+    struct bytes body;
+    size_t len;
+
+    start();
+    wire_refusal_put(&stream, ERR_OTHER_DATA);
+    IS(wire_frame_next(buf_bytes(&stream), body_max, &body, &len), WIRE_WHOLE);
+    IS(wire_refusal_read(body), ERR_OTHER_DATA);
+    IS(wire_hello_read(body, &got), ERR_BAD_MESSAGE);
+    for (size_t cut = 0; cut < body.len; cut++) {
+        IS(wire_refusal_read(bytes_of(body.ptr, cut)), 0);
+    }
+    start();
+    wire_hello_put(&stream, &h);
+    IS(wire_frame_next(buf_bytes(&stream), body_max, &body, &len), WIRE_WHOLE);
+    IS(wire_refusal_read(body), 0);
 }
 
 static void only_the_peer_that_is_meant_is_let_in(void)
@@ -132,6 +182,8 @@ int main(void)
     TEST(a_length_over_the_bound_or_of_nothing_is_refused_at_once);
     TEST(a_hello_is_read_as_it_was_written);
     TEST(a_hello_cut_short_is_none);
+    TEST(a_hello_without_an_incarnation_is_none);
+    TEST(a_refusal_is_told_from_a_hello);
     TEST(only_the_peer_that_is_meant_is_let_in);
     buf_fini(&stream);
     buf_fini(&kept);
