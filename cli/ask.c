@@ -9,6 +9,15 @@ void ask_init(struct ask *a, const struct options *o, enum method method, bool w
         (struct ask){ .o = o, .method = method, .write = write, .limit_ms = o->timeout_ms };
 }
 
+void ask_init_call(struct ask *a, const struct options *o, const char *function,
+                   uint32_t count)
+{
+    ask_init(a, o, METHOD_CALL, true);
+    a->args_count = 2;
+    pack_cstr(&a->params, function);
+    pack_map(&a->params, count);
+}
+
 void ask_fini(struct ask *a)
 {
     buf_fini(&a->params);

@@ -17,6 +17,10 @@ struct ask {
 };
 
 void ask_init(struct ask *a, const struct options *o, enum method method, bool write);
+/* A call of a recipe's function in a session; a map of `count` members is then packed into
+ * params: pack_cstr(name), pack_...(value). */
+void ask_init_call(struct ask *a, const struct options *o, const char *function,
+                   uint32_t count);
 void ask_fini(struct ask *a);
 
 /* The next option is packed behind its name: ask_option(a, "limit"), pack_uint(...). */

@@ -12,7 +12,7 @@
 #include "core/base/errors.h"
 #include "core/base/limits.h"
 
-enum { PROBE_MS = 2000, LOOK_US = 50000, OUTSTANDING_MAX = 1000000, FDS_SPARE = 32 };
+enum { OUTSTANDING_MAX = 1000000, FDS_SPARE = 32 };
 
 static struct endpoints servers;
 static struct probe probes[ENDPOINTS_MAX];
@@ -69,22 +69,6 @@ static int raise_descriptors(const struct options *o, uint32_t clients)
     return setrlimit(RLIMIT_NOFILE, &limit) == 0 ? 0 : CLI_FAILED;
 }
 
-/* The index of the leader, waiting for an election to end; -1 when none came in time. With
- * no server at all there is nothing to wait for. */
-static int find_leader(const struct options *o, size_t *answered)
-{
-    const uint64_t until = clock_now_ms() + o->timeout_ms;
-    const size_t given = servers.count;
-
-    for (;;) {
-        servers.count = given;
-        *answered = probe_all(probes, &servers, PROBE_MS);
-        const int leader = probe_find_leader(probes, servers.count);
-        if (leader >= 0 || *answered == 0 || clock_now_ms() >= until) return leader;
-        usleep(LOOK_US);
-    }
-}
-
 /* Where the clients connect: to the leader, or with --spread to all in turn. */
 static int find_servers(const struct options *o, struct bench_config *config)
 {
@@ -95,7 +79,7 @@ static int find_servers(const struct options *o, struct bench_config *config)
     if (endpoints_parse(&servers, o->servers, why, sizeof why) != 0) {
         return report_error(o->command, ERR_CONFIG, why);
     }
-    leader = find_leader(o, &answered);
+    leader = probe_await_leader(probes, &servers, o->timeout_ms, &answered);
     if (answered == 0) {
         snprintf(why, sizeof why, "%.100s: %s", servers.at[0].text, probes[0].why);
         return report_error(o->command, ERR_UNREACHABLE, why);

@@ -9,8 +9,7 @@ struct printer {
     struct buf *text;
 };
 
-/* Plain output is the value alone; a string is printed without its quotes, nil as
- * nothing. */
+/* Plain output is the value alone; a string is printed without its quotes. */
 static void print_value(void *ctx, const msgpack_object *result)
 {
     const struct printer *p = ctx;
@@ -27,8 +26,9 @@ static void print_value(void *ctx, const msgpack_object *result)
                       (unsigned long long) rpc_uint(rpc_member(result, "zxid"), 0));
         return;
     }
-    if (value == NULL || value->type == MSGPACK_OBJECT_NIL) return;
-    if (rpc_bytes(value).ptr != NULL) {
+    if (value == NULL) {
+        buf_put_bytes_raw(p->text, BYTES_LIT("null"));
+    } else if (rpc_bytes(value).ptr != NULL) {
         buf_put_bytes_raw(p->text, rpc_bytes(value));
     } else {
         json_from_msgpack(p->text, value);

@@ -8,7 +8,7 @@
 #include "core/base/check.h"
 #include "core/base/errors.h"
 
-enum { CONNECT_MS_MAX = 2000, ROUND_PAUSE_MS = 100, READ_BYTES = 65536 };
+enum { CONNECT_MS_MAX = 2000, ROUND_PAUSE_MS = 100, LASTED_MS = 200, READ_BYTES = 65536 };
 
 void channel_init(struct channel *c, const struct endpoints *servers, size_t server,
                   const struct client_core_config *config)
@@ -73,6 +73,7 @@ static void finish_connect(struct channel *c, uint64_t now_ms)
         return;
     }
     c->state = CHANNEL_UP;
+    c->up_ms = now_ms;
     client_core_connected(c->core, now_ms);
 }
 
@@ -135,7 +136,8 @@ uint64_t channel_tick(struct channel *c, uint64_t now_ms)
     if (c->fatal != 0) return next;
     if (c->state == CHANNEL_UP && client_core_wants_other(c->core)) {
         connection_lost(c, now_ms, "the server cannot serve now");
-        c->retry_at_ms = now_ms + ROUND_PAUSE_MS; /* the next one may not either */
+        /* The next one may not either. */
+        if (now_ms - c->up_ms < LASTED_MS) c->retry_at_ms = now_ms + ROUND_PAUSE_MS;
     }
     if (c->state == CHANNEL_CONNECTING && now_ms >= c->retry_at_ms) {
         move_on(c, now_ms, "no answer to connect");

@@ -4,7 +4,8 @@
  * The caller waits (poll or epoll) for channel_events() on channel->fd and for the time
  * that channel_tick() names, then calls channel_turn() and channel_tick(). A connection
  * that fails is made again to the next server, after a pause when all of them failed in a
- * row. The socket changes with every connection: ask for fd again after each call.
+ * row, or when a server could not serve that had not served for a while either. The socket
+ * changes with every connection: ask for fd again after each call.
  *
  * Used by every command that talks to the service: `lock` needs signals, a child and
  * renewals in one thread, `bench` many connections in one. */
@@ -23,6 +24,7 @@ struct channel {
     int fd;               /* -1 when down */
     size_t server;        /* the one of the last attempt */
     uint64_t retry_at_ms; /* DOWN: when to connect next. CONNECTING: when to give up */
+    uint64_t up_ms;       /* UP: since when */
     unsigned failures;    /* attempts in a row that reached no server */
     unsigned connections; /* ever made: tells the caller that fd is another one */
     int fatal;            /* a code after which no server is worth trying, else 0 */

@@ -28,6 +28,7 @@ struct message {
 
 /* The guardian's own state, in its process. */
 struct guard {
+    const char *command;
     int control, go, timer;
     uint32_t lease_ms;
     pid_t group; /* 0: no command yet */
@@ -58,7 +59,7 @@ static void group_stop(struct guard *g, uint64_t now_ms, const char *why)
 {
     const uint64_t last = before(g->deadline_ms, guardian_kill_margin_ms(g->lease_ms));
 
-    report_note("lock", "%s: stopping the command", why);
+    report_note(g->command, "%s: stopping the command", why);
     kill(-g->group, SIGTERM);
     kill(-g->group, SIGCONT); /* a stopped process sees no SIGTERM */
     g->stopping = true;
@@ -89,7 +90,7 @@ static void take_message(struct guard *g)
     if (n == 0) {
         if (g->group == 0) _exit(EXIT_UNNEEDED);
         if (!g->stopping)
-            group_stop(g, clock_now_ms(), "the process that holds the lock is gone");
+            group_stop(g, clock_now_ms(), "the process that holds the session is gone");
         close(g->control);
         g->control = -1;
         return;
@@ -113,8 +114,8 @@ static void guard_step(struct guard *g)
         wait_until(g, now + LOOK_MS);
     } else if (g->group != 0 && now >= stop_at_ms(g)) {
         group_stop(g, now,
-                   g->deadline_ms == 0 ? "the lock's session is over"
-                                       : "the lock's session could not be renewed");
+                   g->deadline_ms == 0 ? "the session is over"
+                                       : "the session could not be renewed");
     } else {
         wait_until(g, g->group == 0 ? UINT32_MAX * UINT64_C(1000) : stop_at_ms(g));
     }
@@ -140,9 +141,9 @@ _Noreturn static void guard(struct guard *g)
     for (;;) guard_step(g);
 }
 
-/* --- in the process that holds the lock --- */
+/* --- in the process that holds the session --- */
 
-int guardian_start(struct guardian *g, uint32_t lease_ms)
+int guardian_start(struct guardian *g, const char *command, uint32_t lease_ms)
 {
     int control[2], go[2];
 
@@ -152,7 +153,10 @@ int guardian_start(struct guardian *g, uint32_t lease_ms)
     g->pid = fork();
     if (g->pid < 0) return ERR_IO;
     if (g->pid == 0) {
-        struct guard own = { .control = control[0], .go = go[1], .lease_ms = lease_ms };
+        struct guard own = { .command = command,
+                             .control = control[0],
+                             .go = go[1],
+                             .lease_ms = lease_ms };
         close(control[1]);
         close(go[0]);
         guard(&own);

@@ -29,9 +29,9 @@ struct guardian {
     uint64_t told_ms; /* the deadline that it knows */
 };
 
-/* Forks it. Before any other descriptor is opened: the guardian inherits all. 0 or
- * ERR_IO. */
-int guardian_start(struct guardian *g, uint32_t lease_ms);
+/* Forks it. Before any other descriptor is opened: the guardian inherits all. `command` is
+ * ours, for its messages. 0 or ERR_IO. */
+int guardian_start(struct guardian *g, const char *command, uint32_t lease_ms);
 
 /* From now on it guards this process group, and lets the child start. */
 void guardian_watch(struct guardian *g, pid_t group, uint64_t deadline_ms);

@@ -40,11 +40,53 @@
     "\"path\"} and with --value \"data\" (or \"data_base64\"). --exec runs a command for every\n" \
     "event (not for armed), with TIDELOCK_EVENT_ZXID, _KIND and _PATH in its environment."
 
+#define ELECT_HELP                                                                          \
+    "Stands for election, waits, runs the command while leading, and resigns when it has\n" \
+    "ended. PATH is the election's directory. The command is guarded, gets signals and ends\n" \
+    "as under `tidelock lock`. It finds TIDELOCK_ELECTION_PATH, TIDELOCK_ELECTION_TOKEN (for\n" \
+    "--guard \"$PATH:$TOKEN\") and TIDELOCK_SERVERS in its environment.\n"                   \
+    "--observe runs no command: it prints a line \"TOKEN SESSION VALUE\" (VALUE as JSON) for\n" \
+    "each leader or value, and \"none\" when nobody leads, until it is interrupted. -o json\n" \
+    "prints {\"token\", \"session\", \"value\", \"since\"} a line."
+
+#define CONFIG_PUT_HELP                                                                     \
+    "VALUE - reads standard input, @FILE a file. Prints the number of the new version.\n"    \
+    WRITE_HELP
+
+#define CONFIG_GET_HELP                                                                     \
+    "Plain output is the data as it is, with a newline behind it on a terminal. -o json\n"  \
+    "prints {\"path\", \"version\", \"data\" (or \"data_base64\"), \"zxid\", \"time\", \"size\",\n" \
+    "\"session\"}."
+
+#define CONFIG_WATCH_HELP                                                                   \
+    "Prints the newest version, then each one that follows, as \"VERSION VALUE\" with VALUE as\n" \
+    "JSON, until it is interrupted; --version N begins after that version. No version is\n" \
+    "left out while it is kept; those that were not are told on standard error. -o json\n"  \
+    "prints one object per line, as get. --exec runs a command for every version, with the\n" \
+    "value on its standard input and TIDELOCK_CONFIG_PATH and _VERSION in its environment."
+
+#define RECIPE_PUT_HELP                                                                     \
+    "NAME is the file's name without .lua if it is left out; FILE - reads standard input.\n" \
+    "The servers refuse a source that does not load. It counts from the next call on, and\n" \
+    "stands in for a shipped recipe of that name. Prints the name and the node's version.\n" \
+    WRITE_HELP
+
+#define TREE_HELP                                                                           \
+    "PATH is / if it is left out. Nodes are read one after the other, so what is written\n" \
+    "meanwhile may be printed or not. -o json nests: {\"path\" or \"name\", \"data\",\n"     \
+    "\"children\": [...]}."
+
 #define CALL_HELP                                                                           \
     "ARGS is one JSON value (default null). The value is printed as JSON, a string without\n" \
     "quotes; -o json prints {\"value\", \"zxid\"}. The call runs in a session that ends with\n" \
     "this command, so a lock that it takes is given back at once: see `tidelock lock`.\n"   \
     "--timeout counts only when it is given: a call may wait for as long as it takes."
+
+#define TRANSFER_HELP                                                                       \
+    "The leader hands over to --node N, or to whichever server has all that was decided;\n"  \
+    "requests that come meanwhile wait for the next leader, and none is lost. Prints the\n"  \
+    "server that leads then; -o json prints {\"leader\"}. A server that is told to stop (TERM)\n" \
+    "hands over by itself."
 
 #define DEV_START_HELP                                                                      \
     "Starts servers on free ports of 127.0.0.1 with their data and logs in --dir, waits\n"  \
@@ -83,9 +125,36 @@ static const struct command commands[] = {
       FLAG_BIT(WAIT) | FLAG_BIT(GUARD), 1, 2, false, command_call },
     { "lock", "PATH -- COMMAND ...", "run a command while holding a lock", LOCK_HELP,
       FLAG_BIT(WAIT) | FLAG_BIT(SESSION_TIMEOUT), 1, 1, true, command_lock },
+    { "elect", "PATH -- COMMAND ...", "run a command while leading an election", ELECT_HELP,
+      FLAG_BIT(WAIT) | FLAG_BIT(SESSION_TIMEOUT) | FLAG_BIT(CANDIDATE) | FLAG_BIT(OBSERVE), 1, 1,
+      true, command_elect },
+    { "config put", "PATH VALUE|-|@FILE", "store a value as a new version", CONFIG_PUT_HELP,
+      FLAG_BIT(NEWEST), 2, 2, false, command_config_put },
+    { "config get", "PATH", "print a version's value, the newest one's", CONFIG_GET_HELP,
+      FLAG_BIT(KEPT), 1, 1, false, command_config_get },
+    { "config versions", "PATH", "list the versions that are kept", "", 0, 1, 1, false,
+      command_config_versions },
+    { "config rollback", "PATH N", "store an old version's value once more",
+      "Prints the number of the new version.\n" WRITE_HELP, 0, 2, 2, false,
+      command_config_rollback },
+    { "config watch", "PATH", "print each version as it is stored", CONFIG_WATCH_HELP,
+      FLAG_BIT(KEPT) | FLAG_BIT(EXEC), 1, 1, false, command_config_watch },
+    { "recipe put", "FILE [NAME]", "store a recipe", RECIPE_PUT_HELP, FLAG_BIT(VERSION), 1, 2,
+      false, command_recipe_put },
+    { "recipe list", "", "list the recipes in the tree and those that are shipped",
+      "Prints \"NAME VERSION\" or \"NAME shipped\".", 0, 0, 0, false, command_recipe_list },
+    { "recipe show", "NAME", "print the source of a recipe in the tree", "", 0, 1, 1, false,
+      command_recipe_show },
+    { "recipe rm", "NAME", "delete a recipe from the tree",
+      "A shipped recipe of that name counts again.\n" WRITE_HELP, FLAG_BIT(VERSION), 1, 1,
+      false, command_recipe_rm },
+    { "tree", "[PATH]", "print a node and all below it", TREE_HELP,
+      FLAG_BIT(LEVELS) | FLAG_BIT(DATA), 0, 1, false, command_tree },
     { "status", "", "print the servers and their roles",
       "Asks all of --servers and all members that these name.", 0, 0, 0, false,
       command_status },
+    { "transfer", "", "let another server lead", TRANSFER_HELP, FLAG_BIT(NODE), 0, 0, false,
+      command_transfer },
     { "bench", "", "measure a cluster", BENCH_HELP,
       FLAG_BIT(OP) | FLAG_BIT(CLIENTS) | FLAG_BIT(DEPTH) | FLAG_BIT(SIZE) | FLAG_BIT(SECONDS) |
           FLAG_BIT(WARMUP) | FLAG_BIT(KEYS) | FLAG_BIT(SPREAD),

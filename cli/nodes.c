@@ -8,6 +8,7 @@
 
 #include "cli/ask.h"
 #include "cli/commands.h"
+#include "cli/input.h"
 #include "cli/json.h"
 #include "cli/report.h"
 #include "core/base/limits.h"
@@ -20,22 +21,6 @@ struct printer {
 
 /* --- input --- */
 
-/* Returns 0, or the exit status of a mistake that was told. */
-static int read_stdin(const struct options *o, struct buf *data)
-{
-    for (;;) {
-        buf_reserve(data, 65536);
-        const ssize_t n = read(STDIN_FILENO, data->ptr + data->len, 65536);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return report_error(o->command, ERR_IO, strerror(errno));
-        if (n == 0) return 0;
-        data->len += (size_t) n;
-        if (data->len > REQUEST_BYTES_MAX) {
-            return report_error(o->command, ERR_TOO_LARGE, "standard input");
-        }
-    }
-}
-
 /* Packs the data that word 1 names: a value, "-" for stdin, null when there is none. */
 static void pack_data(struct ask *a)
 {
@@ -47,7 +32,7 @@ static void pack_data(struct ask *a)
     } else if (strcmp(o->words[1], "-") != 0) {
         pack_bin(&a->params, bytes_str(o->words[1]));
     } else {
-        a->mistake = read_stdin(o, &data); /* its buffer is there even when it is empty */
+        a->mistake = input_read(o, "-", &data); /* its buffer is there even when it is empty */
         pack_bin(&a->params, buf_bytes(&data));
     }
     a->args_count++;

@@ -30,7 +30,7 @@ struct parser {
 
 bool options_given(const struct options *o, enum flag flag)
 {
-    return (o->given & (UINT32_C(1) << flag)) != 0;
+    return (o->given & (UINT64_C(1) << flag)) != 0;
 }
 
 uint64_t options_number(const struct options *o, enum flag flag, uint64_t otherwise)
@@ -72,12 +72,12 @@ bool options_guard(const struct options *o, struct options_guard *guard)
 
 /* --- help --- */
 
-static void print_flags(uint32_t flags)
+static void print_flags(uint64_t flags)
 {
     for (unsigned i = 0; i < FLAG_COUNT; i++) {
         char left[64];
 
-        if ((flags & (UINT32_C(1) << i)) == 0) continue;
+        if ((flags & (UINT64_C(1) << i)) == 0) continue;
         snprintf(left, sizeof left, "--%s%s%s", rows[i].name, rows[i].value ? " " : "",
                  rows[i].value ? rows[i].value : "");
         printf("  %-26s %s\n", left, rows[i].help);
@@ -109,7 +109,7 @@ static void print_overview(const struct command_table *table, const char *group)
            group == NULL ? "" : group, group == NULL ? "" : " ");
     for (size_t i = 0; i < table->count; i++) {
         if (!is_in_group(&table->commands[i], group)) continue;
-        printf("  %-12s %s\n", table->commands[i].name, table->commands[i].summary);
+        printf("  %-16s %s\n", table->commands[i].name, table->commands[i].summary);
     }
     printf("\nflags of every command:\n");
     print_flags(GLOBAL_FLAGS);
@@ -121,10 +121,12 @@ static void print_overview(const struct command_table *table, const char *group)
 
 /* --- parsing --- */
 
-static int flag_find(const char *name, size_t len)
+/* Among the flags of the command: two may have the same name and different meanings. */
+static int flag_find(const char *name, size_t len, uint64_t allowed)
 {
     if (len == 1 && name[0] == 'o') return FLAG_OUTPUT;
     for (int i = 0; i < FLAG_COUNT; i++) {
+        if ((allowed & (UINT64_C(1) << i)) == 0) continue;
         if (strlen(rows[i].name) == len && memcmp(rows[i].name, name, len) == 0) return i;
     }
     return -1;
@@ -145,7 +147,7 @@ static int flag_set(struct parser *p, unsigned flag, const char *value)
         return report_usage(command, "--output must be json or plain, not '%s'", value);
     }
     p->o->text[flag] = value;
-    p->o->given |= UINT32_C(1) << flag;
+    p->o->given |= UINT64_C(1) << flag;
     return -1;
 }
 
@@ -168,12 +170,12 @@ static int parse_flag(struct parser *p, char ***at)
     const char *word = **at, *name = word + (word[1] == '-' ? 2 : 1);
     const char *equals = strchr(name, '=');
     const size_t len = equals == NULL ? strlen(name) : (size_t) (equals - name);
+    const uint64_t allowed = GLOBAL_FLAGS | (p->command == NULL ? 0 : p->command->flags);
     const int flag = (word[1] == '-' && len == 1) || (word[1] != '-' && len > 1)
                          ? -1
-                         : flag_find(name, len);
-    const uint32_t allowed = GLOBAL_FLAGS | (p->command == NULL ? 0 : p->command->flags);
+                         : flag_find(name, len, allowed);
 
-    if (flag < 0 || (allowed & (UINT32_C(1) << flag)) == 0) return unknown_flag(p, word);
+    if (flag < 0) return unknown_flag(p, word);
     if (rows[flag].kind == SWITCH) {
         if (equals != NULL) {
             return report_usage(p->o->command, "--%s takes no value", rows[flag].name);

@@ -1,5 +1,6 @@
 /* options.h -- the command line: one table of flags, one row per command, one parser.
  *
+ * Two rows of a name are one word with two meanings; a command takes one of them.
  * Help, parsing and the messages about mistakes all come from these tables, so they cannot
  * differ. Words that start with "-" are flags, up to "--"; a lone "-" is a word like any
  * other. Flags may stand before or after the words; those of GLOBAL_FLAGS also before the
@@ -7,6 +8,7 @@
 #ifndef CLI_OPTIONS_H
 #define CLI_OPTIONS_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -46,7 +48,14 @@
     X(ONCE, "once", NULL, SWITCH, 0, 0, "end after the first event")                      \
     X(VALUE, "value", NULL, SWITCH, 0, 0, "print the new data, too")                      \
     X(EXEC, "exec", "CMD", TEXT, 0, 0, "run `sh -c CMD` for every event, one after the other") \
-    X(SPREAD, "spread", NULL, SWITCH, 0, 0, "clients on all servers, not on the leader")
+    X(SPREAD, "spread", NULL, SWITCH, 0, 0, "clients on all servers, not on the leader")  \
+    X(OBSERVE, "observe", NULL, SWITCH, 0, 0, "print each leader as it changes")          \
+    X(CANDIDATE, "value", "V", TEXT, 0, 0, "what others shall see of you")                \
+    X(KEPT, "version", "N", NUMBER, 0, UINT32_MAX, "the version's number")                \
+    X(NEWEST, "version", "N", NUMBER, 0, UINT32_MAX,                                      \
+      "only if N is the newest version; 0: if there is none")                             \
+    X(LEVELS, "depth", "N", NUMBER, 0, 1024, "so many levels below it (default: all)")    \
+    X(DATA, "data", NULL, SWITCH, 0, 0, "print the data, too, as JSON")
 /* clang-format on */
 
 enum flag {
@@ -56,7 +65,8 @@ enum flag {
         FLAG_COUNT
 };
 
-#define FLAG_BIT(id) (UINT32_C(1) << FLAG_##id)
+#define FLAG_BIT(id) (UINT64_C(1) << FLAG_##id)
+static_assert(FLAG_COUNT <= 64, "a set of flags is one uint64_t");
 #define GLOBAL_FLAGS                                                                       \
     (FLAG_BIT(SERVERS) | FLAG_BIT(TIMEOUT) | FLAG_BIT(OUTPUT) | FLAG_BIT(HELP))
 
@@ -67,7 +77,7 @@ struct options {
     const char *servers; /* never NULL */
     uint32_t timeout_ms;
     bool json;
-    uint32_t given; /* bits of the flags that were given */
+    uint64_t given; /* bits of the flags that were given */
     const char *text[FLAG_COUNT];
     uint64_t number[FLAG_COUNT];
     const char *words[OPTIONS_WORDS_MAX];
@@ -80,7 +90,7 @@ struct command {
     const char *arguments; /* "PATH [DATA|-]" */
     const char *summary;
     const char *details; /* "" or more paragraphs of help */
-    uint32_t flags;      /* beside GLOBAL_FLAGS */
+    uint64_t flags;      /* beside GLOBAL_FLAGS */
     unsigned words_min, words_max;
     bool takes_rest; /* words after "--" are another program's */
     int (*run)(const struct options *o);

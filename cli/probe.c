@@ -10,7 +10,7 @@
 #include "core/base/errors.h"
 #include "core/rpc/rpc.h"
 
-enum { MSGID_HELLO = 1, MSGID_STATUS = 2 };
+enum { MSGID_HELLO = 1, MSGID_STATUS = 2, ANSWER_MS = 2000, LOOK_US = 50000 };
 
 struct exchange {
     struct probe *probe;
@@ -223,6 +223,21 @@ int probe_find_leader(const struct probe *probes, size_t count)
         if (leader < 0 || probes[i].round > probes[leader].round) leader = (int) i;
     }
     return leader;
+}
+
+int probe_await_leader(struct probe *probes, struct endpoints *servers, uint64_t limit_ms,
+                       size_t *answered)
+{
+    const uint64_t until = clock_now_ms() + limit_ms;
+    const size_t given = servers->count;
+
+    for (;;) {
+        servers->count = given;
+        *answered = probe_all(probes, servers, ANSWER_MS);
+        const int leader = probe_find_leader(probes, servers->count);
+        if (leader >= 0 || *answered == 0 || clock_now_ms() >= until) return leader;
+        usleep(LOOK_US);
+    }
 }
 
 /* A candidate is a follower to those who only want to know who leads. */

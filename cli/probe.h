@@ -38,6 +38,12 @@ size_t probe_all(struct probe *probes, struct endpoints *servers, uint64_t limit
 /* The index of the leader among probes, or -1. */
 int probe_find_leader(const struct probe *probes, size_t count);
 
+/* Asks them all again and again until one leads, for limit_ms at most: its index, or -1.
+ * `servers` are those given, and the members in the end. `answered`: how many did, the last
+ * time; with none at all there is nothing to wait for. */
+int probe_await_leader(struct probe *probes, struct endpoints *servers, uint64_t limit_ms,
+                       size_t *answered);
+
 /* A role as the commands print it: leader, follower, learner or down. */
 const char *probe_role(const struct probe *p);
 

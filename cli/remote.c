@@ -7,6 +7,7 @@
 #include <sys/random.h>
 
 #include "cli/clock.h"
+#include "cli/json.h"
 #include "core/base/errors.h"
 
 enum { ROUNDS_MAX = 2, CLOSE_MS_MAX = 1000, GRACE_MS = 1000 };
@@ -70,6 +71,26 @@ int remote_hopeless(struct remote *r)
     return 0;
 }
 
+/* A recipe that refuses a call may say more than a text. What is too long for a line is
+ * cut, between two characters. */
+static void append_details(struct remote *r, const msgpack_object *details)
+{
+    const msgpack_object *value = rpc_member(details, "value");
+    const size_t len = strlen(r->message);
+    const size_t room = sizeof r->message - len > 3 ? sizeof r->message - len - 3 : 0;
+    struct buf text = { 0 };
+
+    if (value == NULL) return;
+    json_from_msgpack(&text, value);
+    if (text.len > room) {
+        text.len = room;
+        while (text.len > 0 && (text.ptr[text.len] & 0xc0) == 0x80) text.len--;
+    }
+    snprintf(r->message + len, sizeof r->message - len, ": %.*s", (int) text.len,
+             (const char *) text.ptr);
+    buf_fini(&text);
+}
+
 static void on_answer(void *ctx, int code, const char *message,
                       const msgpack_object *result)
 {
@@ -79,6 +100,7 @@ static void on_answer(void *ctx, int code, const char *message,
     q->code = code;
     if (code != 0) {
         fail(q->remote, code, message == NULL ? "" : message);
+        append_details(q->remote, result);
     } else if (q->fn != NULL) {
         q->fn(q->ctx, result);
     }

@@ -14,7 +14,7 @@ struct remote {
     struct channel channel;
     uint32_t timeout_ms;
     uint64_t next_ms;  /* when the channel wants its tick */
-    char message[512]; /* of the last error; may be empty */
+    char message[4096]; /* of the last error, its details as JSON behind it */
 };
 
 /* Reads --servers, sets up the client; connects on the first wait. session_timeout_ms 0: no

@@ -134,7 +134,7 @@ static bool find_source(struct tx_run *run, struct bytes name, struct bytes *sou
     struct node n;
 
     buf_clear(&run->name);
-    buf_put_bytes_raw(&run->name, BYTES_LIT("/tidelock/recipes/"));
+    buf_put_bytes_raw(&run->name, BYTES_LIT(SCRIPT_DIRECTORY "/"));
     buf_put_bytes_raw(&run->name, name);
     t->track_reads = false;
     found = tx_read(t, buf_bytes(&run->name), &n) && n.data.ptr != NULL;
@@ -318,6 +318,42 @@ static void host_run(struct scripts *scripts, const struct script_call *call, st
     CHECK(out->outcome != 0);
 }
 
+/* --- before a recipe is stored --- */
+
+static int check_protected(lua_State *L)
+{
+    push_module(L);
+    for (lua_pushnil(L); lua_next(L, -2) != 0; lua_pop(L, 1)) {
+        if (lua_type(L, -1) == LUA_TFUNCTION) return 0;
+    }
+    fault_raise(L, ERR_SCRIPT_FAILED,
+                "a recipe must return a table of functions; this one has no function");
+}
+
+/* In a state of its own, so that a recipe in use stays as it is. The compiler pays no fuel;
+ * here each byte costs one, so that a turn does not compile without end. */
+static void host_check(struct scripts *scripts, struct bytes name, struct bytes source,
+                       struct script_result *out)
+{
+    struct lua_host *h = CONTAINER_OF(scripts, struct lua_host, scripts);
+    struct recipe_state s = { 0 };
+
+    if (!name_is_legal(name)) {
+        end_with(out, ERR_BAD_PATH,
+                 BYTES_LIT("a recipe's name is a letter or _, then letters, digits, _ and "
+                           "-, 64 at most"));
+        return;
+    }
+    if (!state_open(h, &s, name, source, out)) return;
+    sandbox_refill(&s.sandbox);
+    out->outcome = SCRIPT_DONE;
+    if (sandbox_call(&s.sandbox, check_protected, NULL) != LUA_OK) {
+        end_with_error_value(&s, out);
+    }
+    out->fuel = fuel_spent(&s.sandbox) + source.len;
+    state_close(&s);
+}
+
 /* --- the host --- */
 
 struct lua_host *host_new(struct sandbox_budget budget)
@@ -325,6 +361,7 @@ struct lua_host *host_new(struct sandbox_budget budget)
     struct lua_host *h = mem_zalloc(sizeof(*h));
 
     h->scripts.run = host_run;
+    h->scripts.check = host_check;
     h->budget = budget;
     return h;
 }

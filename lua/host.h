@@ -16,6 +16,9 @@
  *            `value`), ERR_SCRIPT_FAILED (message: recipe:line: why), or the code of a tx
  *            function that the recipe did not catch
  *
+ * Before a source is stored it is checked: it must compile, run within the budget and return
+ * a table with a function in it. The check has a state of its own.
+ *
  * Invariants: H1 no Lua error leaves host_run. H2 a state that went over a budget, or holds
  * more than a quarter of its memory after a run, is closed. H3 a cached chunk is used only
  * for the very bytes it was compiled from: a zxid would not do, since one that was never

@@ -36,6 +36,7 @@
     X(BUSY,             -31, "busy",              "the server's queue is full: ask again later") \
     X(PENDING,          -32, "pending",           "not answered yet: await it again or cancel it") \
     X(STOPPING,         -33, "stopping",          "the server is stopping: use another one")   \
+    X(NOT_LEADER,       -34, "not_leader",        "this server does not lead: ask the one that does") \
     /* Broken requests. */                                                                     \
     X(UNKNOWN_METHOD,   -40, "unknown_method",    "there is no method of this name")           \
     X(BAD_PARAMS,       -41, "bad_params",        "a parameter is missing or of the wrong type") \
@@ -54,7 +55,8 @@
     X(UNREACHABLE,      -65, "unreachable",       "no server could be reached")                \
     X(CLOSED,           -66, "closed",            "it was closed")                             \
     X(NOT_PERMITTED,    -67, "not_permitted",     "the operating system does not permit it")   \
-    X(OTHER_VERSION,    -68, "other_version",     "it was written by another version of Tidelock")
+    X(OTHER_VERSION,    -68, "other_version",     "it was written by another version of Tidelock") \
+    X(OTHER_DATA,       -69, "other_data",        "it came back with another data directory")
 /* clang-format on */
 
 enum error {

@@ -140,11 +140,7 @@ static void run_script(struct resolver *r, const struct call *c, const struct re
                                 .seq = c->asker.seq,
                                 .cancel = cancel };
 
-    buf_clear(&r->out.value);
-    buf_clear(&r->out.message);
-    buf_clear(&r->out.paths);
-    r->out.code = 0;
-    r->out.fuel = 0;
+    script_result_clear(&r->out);
     r->scripts->run(r->scripts, &call, &r->tx, &r->out);
     r->fuel += r->out.fuel;
     r->runs++;

@@ -3,7 +3,7 @@
  *
  *     resolver.c    the public functions, the order of work, which kind goes where
  *     open_batch.c  the transaction at hand and the batch it goes into
- *     writes.c      wants -> tx
+ *     writes.c      wants -> tx; the source of a recipe is checked first
  *     leases.c      sessions: opened, closed, expired
  *     lanes.c       what one session has here: calls that wait, requests held at a gap
  *     calls.c       recipe calls: run, wait, end

@@ -7,6 +7,9 @@
 
 #include "core/tree/tx.h"
 
+/* A child of this node with data is the recipe of that name. */
+#define SCRIPT_DIRECTORY "/tidelock/recipes"
+
 struct script_call {
     struct bytes recipe, function; /* "lock", "acquire" */
     struct bytes args;             /* one MessagePack value */
@@ -29,10 +32,24 @@ struct script_result {
     uint64_t fuel;      /* what the run cost; SCRIPT_FUEL_MAX is near 10 ms */
 };
 
+static inline void script_result_clear(struct script_result *out)
+{
+    buf_clear(&out->value);
+    buf_clear(&out->message);
+    buf_clear(&out->paths);
+    out->code = 0;
+    out->fuel = 0;
+}
+
 struct scripts {
     /* `tx` is fresh, track_reads set; `out` is empty. Never fails otherwise. */
     void (*run)(struct scripts *s, const struct script_call *call, struct tx *tx,
                 struct script_result *out);
+    /* Would this source do as the recipe of that name? Before it is stored, so that a call
+     * never finds one that does not load. Ends with SCRIPT_DONE and no value, or with
+     * SCRIPT_ERROR; `out` is empty. NULL: anything may be stored. */
+    void (*check)(struct scripts *s, struct bytes name, struct bytes source,
+                  struct script_result *out);
 };
 
 #endif

@@ -69,8 +69,11 @@ enum { STAT_FIELDS_COUNT = 11 };
       "Withdraws a waiting call of an attached session; the call itself is answered with cancelled, " \
       "or with its result if that came first.")                                               \
     M(STATUS, "status", "", "",                                                               \
-      "{node, cluster, role, leader, round, chosen, applied, zxid, digest, boot, version, members, ...}", \
-      "What this server knows of itself.")
+      "{node, cluster, role, leader, round, chosen, applied, zxid, digest, boot, version, members, shipped, ...}", \
+      "What this server knows of itself; shipped names the recipes that are compiled into it.") \
+    M(TRANSFER, "transfer", "", "node:u", "{leader}",                                         \
+      "Hands the leadership over to the server node, or to whichever has all that was decided; only the " \
+      "leader can. Answered when another server leads, or with timeout when none took over.")
 /* clang-format on */
 
 enum method {

@@ -575,6 +575,13 @@ def the_largest_request_is_taken_and_a_larger_one_is_refused():
 
 # --- recipes ---
 
+UNSOUND = (
+    (b"return {{{", "script_failed"), (b"\x1bLua\x54\x00", "script_failed"),
+    (b"", "script_failed"), (b"return 5", "script_failed"), (b"return {}", "script_failed"),
+    (b"error('no')", "script_failed"), (b"return { f = 5 }", "script_failed"),
+    (b"while true do end", "over_budget"),
+    (b"local s = {} while true do s[#s + 1] = ('x'):rep(1 << 16) .. #s end", "over_budget"),
+)
 RECIPES = {
     "endless": ("while true do end", "over_budget"),
     "caught": ("while true do pcall(function() while true do end end) end", "over_budget"),
@@ -600,11 +607,8 @@ def a_hostile_recipe_costs_its_own_call_only():
         for name, (body, want) in RECIPES.items():
             c.call("create", "/tidelock/recipes/" + name,
                    "return { f = function(tx, args) %s end }" % body)
-        c.call("create", "/tidelock/recipes/broken", "return {{{")
-        c.call("create", "/tidelock/recipes/bytecode", b"\x1bLua\x54\x00")
-        c.call("create", "/tidelock/recipes/loading", "while true do end")
         c.call("create", "/tidelock/recipes/null", None)
-        for name in [*RECIPES, "broken", "bytecode", "loading", "null"]:
+        for name in [*RECIPES, "null"]:
             for _ in range(3):
                 got = refusal(c, "call", name + ".f", None)
                 want = RECIPES.get(name, ("", None))[1]
@@ -614,6 +618,28 @@ def a_hostile_recipe_costs_its_own_call_only():
         same(refusal(c, "stat", "/r1"), "no_node", "what a failed run wrote")
     grown = memory_kb(target_pid) - before
     assert grown < 64 << 10, "the server grew by %d KiB" % grown
+
+
+@rule
+def a_recipe_that_does_not_load_is_not_stored():
+    costly = "for i = 1, 300000 do end return { f = function() end }"
+    with Connection(address) as c:
+        c.call("create", "/tidelock/recipes/sound", "return { f = function() end }")
+        for source, want in UNSOUND:
+            for path in ("/tidelock/recipes/unsound", "/tidelock/recipes/sound"):
+                write = "set" if path.endswith("/sound") else "create"
+                same(refusal(c, write, path, source), want, "%s %r" % (write, source[:40]))
+                same(refusal(c, "multi", [[write, path, source]]), want, "in a multi")
+            bystander.check()
+        for name in ("a.b", "1st", "a b", "x" * 65):
+            same(refusal(c, "create", "/tidelock/recipes/" + name, "return {}"), "bad_path",
+                 "the name " + name)
+        same(refusal(c, "stat", "/tidelock/recipes/unsound"), "no_node", "nothing is stored")
+        same(c.call("call", "sound.f", None)["value"], None, "what was there still runs")
+        begun = time.monotonic()
+        many = [["create", "/tidelock/recipes/m%d" % i, costly] for i in range(500)]
+        same(refusal(c, "multi", many), "over_budget", "many costly ones at once")
+        assert time.monotonic() - begun < 2, "the leader was busy with them"
 
 
 @rule

@@ -30,8 +30,10 @@ rule() {
 rule help_is_printed 0 "usage: tidelock" --help
 rule the_version_is_printed 0 "tidelock 0." --version
 rule a_group_has_help 0 "dev start" dev --help
-for command in create get set delete ls stat call lock status bench \
-    "dev start" "dev stop" "dev status" "dev kill" "dev restart"; do
+for command in create get set delete ls stat call lock status transfer bench \
+    "dev start" "dev stop" "dev status" "dev kill" "dev restart" elect tree \
+    "config put" "config get" "config versions" "config rollback" "config watch" \
+    "recipe put" "recipe list" "recipe show" "recipe rm"; do
     # shellcheck disable=SC2086 # a command may be two words
     rule "help_of_${command}" 0 "usage: tidelock $command" $command --help
 done
@@ -59,6 +61,22 @@ rule a_server_needs_a_port 2 "host:port" get /a --servers 127.0.0.1:
 rule lock_needs_a_command 2 "behind --" lock /a
 rule bench_needs_an_operation 2 "--op" bench
 rule bench_knows_its_operations 2 "'frob'" bench --op frob
+rule a_flag_of_two_meanings_has_the_commands_own 0 "others shall see" elect --help
+rule elect_needs_a_command 2 "behind --" elect /e
+rule observing_runs_no_command 2 "one of the two" elect /e --observe -- true
+rule a_version_to_roll_back_to_is_a_number 2 "not 'x'" config rollback /c x
+rule a_version_has_no_sign 2 "not '-1'" config put /c v --version -1
+rule config_needs_a_verb 2 "name a command" config
+rule a_value_from_no_file_is_no_value 1 "No such file" config put /c "@$work/none"
+rule a_recipes_file_must_be_there 1 "No such file" recipe put "$work/none.lua"
+rule a_recipes_file_is_no_directory 1 "directory" recipe put "$work" name
+rule a_recipes_name_has_no_slash 2 "not 'a/b'" recipe put /dev/null a/b
+rule a_recipes_name_begins_with_a_letter 2 "not '1st'" recipe show 1st
+rule a_recipes_name_comes_from_its_file 2 "not 'my recipe'" recipe put "$work/my recipe.lua"
+rule standard_input_has_no_name 2 "give NAME" recipe put -
+head -c 2000000 /dev/zero >"$work/large.lua"
+rule a_recipe_is_no_larger_than_a_request 1 "too_large" recipe put "$work/large.lua"
+rule a_depth_is_a_number 2 "not 'deep'" tree / --depth deep
 rule a_cluster_must_be_there 4 "no cluster" dev status --dir "$work/none"
 rule dev_kill_needs_a_cluster 4 "no cluster" dev kill --node 1 --dir "$work/none"
 mkdir "$work/full" && : >"$work/full/file"
@@ -72,7 +90,20 @@ rule data_with_a_dash_goes_behind_two 3 "unreachable" set --servers $nowhere -- 
 rule status_without_servers_is_unreachable 3 "unreachable" status --servers $nowhere
 rule lock_without_servers_is_unreachable 3 "unreachable" lock /a --servers $nowhere -- true
 rule bench_without_servers_is_unreachable 3 "unreachable" bench --op get --servers $nowhere
+rule transfer_without_servers_is_unreachable 3 "unreachable" transfer --servers $nowhere
+rule a_transfer_goes_to_a_number 2 "must be 1 to" transfer --node x --servers $nowhere
 rule a_call_without_servers_is_unreachable 3 "unreachable" call a.b --servers $nowhere
+rule elect_without_servers_is_unreachable 3 "unreachable" \
+    elect /e --servers $nowhere -- true
+rule observing_without_servers_is_unreachable 3 "unreachable" \
+    elect /e --observe --servers $nowhere
+rule config_without_servers_is_unreachable 3 "unreachable" config get /c --servers $nowhere
+rule config_watch_without_servers_is_unreachable 3 "unreachable" \
+    config watch /c --servers $nowhere
+rule recipes_without_servers_are_unreachable 3 "unreachable" recipe list --servers $nowhere
+rule a_recipe_without_servers_is_unreachable 3 "unreachable" \
+    recipe put /dev/null x --servers $nowhere
+rule tree_without_servers_is_unreachable 3 "unreachable" tree --servers $nowhere
 TIDELOCK_SERVERS=127.0.0.1:2
 export TIDELOCK_SERVERS
 rule the_environment_names_the_servers 3 "127.0.0.1:2" get /a

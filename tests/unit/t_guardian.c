@@ -33,7 +33,7 @@ _Noreturn static void run_command(bool stubborn)
 static pid_t start(bool stubborn)
 {
     IS(pipe(started), 0);
-    IS(guardian_start(&guardian, LEASE_MS), 0);
+    IS(guardian_start(&guardian, "test", LEASE_MS), 0);
     const pid_t group = fork();
     if (group == 0) run_command(stubborn);
     setpgid(group, group);

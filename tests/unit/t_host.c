@@ -82,6 +82,51 @@ static void a_shipped_recipe_can_be_replaced(void)
     bench_fini(&b);
 }
 
+/* What the check says of a source, as text. */
+static const char *check(const char *name, struct bytes source)
+{
+    static char text[400];
+    struct script_result out = { 0 };
+
+    host_scripts(b.host)->check(host_scripts(b.host), bytes_str(name), source, &out);
+    OK(out.outcome == (out.code == 0 ? SCRIPT_DONE : SCRIPT_ERROR));
+    snprintf(text, sizeof(text), "%s: %.*s", out.code == 0 ? "ok" : error_name(out.code),
+             (int) out.message.len, (const char *) out.message.ptr);
+    if (out.code == 0) OK(out.fuel > source.len); /* to compile is not free */
+    buf_fini(&out.value);
+    buf_fini(&out.message);
+    buf_fini(&out.paths);
+    return text;
+}
+
+static void a_source_is_checked_before_it_is_stored(void)
+{
+    fresh();
+    STR(check("r", BYTES_LIT("return { f = function() end, n = 5 }")), "ok: ");
+    OK(has(check("r", BYTES_LIT("return {{{")), "script_failed: r:1: "));
+    OK(has(check("r", BYTES_LIT("\033Lua\124")), "script_failed: "));
+    OK(has(check("r", BYTES_LIT("")), "must return a table of functions, not nil"));
+    OK(has(check("r", BYTES_LIT("return 5")), "not number"));
+    OK(has(check("r", BYTES_LIT("return { n = 5 }")), "has no function"));
+    OK(has(check("r", BYTES_LIT("error({})")), "script_failed: "));
+    OK(has(check("r", BYTES_LIT("os.exit()")), "script_failed: r:1: "));
+    OK(has(check("r", BYTES_LIT("while true do end")), "over_budget: fuel"));
+    OK(has(check("r", BYTES_LIT("local t = {} while true do t = { t, ('x'):rep(1e5) } end")),
+           "over_budget: "));
+    OK(has(check("a.b", BYTES_LIT("return { f = function() end }")), "bad_path: "));
+    OK(has(check("", BYTES_LIT("return { f = function() end }")), "bad_path: "));
+    bench_fini(&b);
+}
+
+static void a_check_leaves_the_recipe_in_use_as_it_is(void)
+{
+    fresh();
+    STR(run("return 1"), "1");
+    OK(has(check("r", BYTES_LIT("return 5")), "script_failed: "));
+    STR(call("r.f", "nil"), "1");
+    bench_fini(&b);
+}
+
 static void more_recipes_than_states_work_all_the_same(void)
 {
     char name[40], source[80], want[16];
@@ -386,6 +431,8 @@ int main(void)
     TEST(an_unknown_recipe_or_function_is_refused_by_name);
     TEST(a_new_version_is_used_at_once);
     TEST(a_shipped_recipe_can_be_replaced);
+    TEST(a_source_is_checked_before_it_is_stored);
+    TEST(a_check_leaves_the_recipe_in_use_as_it_is);
     TEST(more_recipes_than_states_work_all_the_same);
     TEST(a_failed_run_writes_nothing);
     TEST(a_refusal_carries_its_message_and_details);

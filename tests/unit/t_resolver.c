@@ -151,6 +151,98 @@ static void a_multi_is_all_or_nothing(void)
     end();
 }
 
+static void a_create_without_parent_names_the_parent(void)
+{
+    uint64_t plain, numbered;
+
+    begin();
+    plain = rig_create(&g, id(a, 1), "/x/y/z", 0);
+    numbered = rig_create(&g, id(a, 2), "/x/", TX_SEQUENTIAL);
+    rig_settle(&g);
+    IS(code(plain), ERR_NO_NODE);
+    STR(message(plain), "no_node: /x/y, the parent of /x/y/z");
+    STR(message(numbered), "no_node: /x, the parent of /x/");
+    end();
+}
+
+/* A source that begins with "!" does not load; each check costs half of a turn. */
+static void check_source(struct scripts *s, struct bytes name, struct bytes source,
+                         struct script_result *out)
+{
+    const bool loads = source.len == 0 || source.ptr[0] != '!';
+
+    (void)s;
+    out->fuel = SCRIPT_FUEL_MAX / 2;
+    out->outcome = loads ? SCRIPT_DONE : SCRIPT_ERROR;
+    out->code = loads ? 0 : ERR_SCRIPT_FAILED;
+    buf_put_bytes_raw(&out->message, name);
+}
+
+static void begin_with_recipe(void)
+{
+    begin();
+    g.scripts.check = check_source;
+    rig_create(&g, id(a, 1), "/tidelock/recipes/r", TX_PARENTS);
+    rig_settle(&g);
+    OK(rig_exists(&g, "/tidelock/recipes/r")); /* null data is no source */
+}
+
+/* In a turn of its own. */
+static uint64_t set_source(uint64_t seq, const char *path, const char *source)
+{
+    resolver_turn(g.resolver);
+    return rig_set(&g, id(a, seq), path, source);
+}
+
+static void a_recipe_that_does_not_load_is_not_stored(void)
+{
+    uint64_t bad, good, above, below, elsewhere;
+
+    begin_with_recipe();
+    bad = set_source(2, "/tidelock/recipes/r", "!");
+    good = set_source(3, "/tidelock/recipes/r", "good");
+    above = set_source(4, "/tidelock/recipes", "!");
+    rig_create(&g, id(a, 5), "/tidelock/recipes/r/x", 0);
+    below = set_source(6, "/tidelock/recipes/r/x", "!");
+    rig_create(&g, id(a, 7), "/recipes", 0);
+    elsewhere = set_source(8, "/recipes", "!");
+    rig_settle(&g);
+    IS(code(bad), ERR_SCRIPT_FAILED);
+    STR(message(bad), "script_failed: r");
+    IS(code(good), 0);
+    IS(first_part(good).stat.version, 1);
+    IS(code(above), 0);
+    IS(code(below), 0);
+    IS(code(elsewhere), 0);
+    end();
+}
+
+static void the_recipes_of_one_request_share_a_budget(void)
+{
+    struct want set = { .kind = WANT_SET,
+                        .path = BYTES_LIT("/tidelock/recipes/r"),
+                        .data = BYTES_LIT("good"),
+                        .version = -1 };
+    struct buf wants = { 0 };
+    struct request q = { .kind = REQUEST_WRITE, .wants_count = 3 };
+    uint64_t two, three;
+
+    begin_with_recipe();
+    for (int i = 0; i < 3; i++) want_encode(&wants, &set);
+    q.wants = buf_bytes(&wants);
+    three = rig_submit(&g, &q);
+    resolver_turn(g.resolver);
+    q.wants_count = 2;
+    q.wants.len = q.wants.len / 3 * 2;
+    two = rig_submit(&g, &q);
+    rig_settle(&g);
+    IS(code(three), ERR_OVER_BUDGET);
+    IS(rig_answer(&g, three)->index, 2);
+    IS(code(two), 0);
+    buf_fini(&wants);
+    end();
+}
+
 static void bytes_that_are_no_request_are_refused_at_once(void)
 {
     struct resolver_request bad = { 1, 1, BYTES_LIT("\x01\x01") };
@@ -376,6 +468,9 @@ int main(void)
     TEST(a_request_sees_what_is_not_chosen_yet);
     TEST(a_refusal_stands_in_the_batch_and_is_stored);
     TEST(a_multi_is_all_or_nothing);
+    TEST(a_create_without_parent_names_the_parent);
+    TEST(a_recipe_that_does_not_load_is_not_stored);
+    TEST(the_recipes_of_one_request_share_a_budget);
     TEST(bytes_that_are_no_request_are_refused_at_once);
     TEST(a_request_not_taken_can_be_refused_through_the_batch);
     TEST(a_repeat_in_flight_gets_the_first_result);
