@@ -57,9 +57,12 @@ static void link_fail(struct link *l, uint64_t now_ms)
 void link_drop(struct link *l, uint64_t now_ms)
 {
     CHECK(l->state == LINK_UP);
-    if (now_ms - l->at_ms >= LASTED_MS) l->pause_ms = PAUSE_MS_MIN;
+    const bool lasted = now_ms - l->at_ms >= LASTED_MS;
+
+    if (lasted) l->pause_ms = PAUSE_MS_MIN;
     found_forget(l);
     link_fail(l, now_ms);
+    if (lasted && l->servers.count > 1) l->at_ms = now_ms;
 }
 
 static void link_up(struct link *l, uint64_t now_ms)

@@ -8,7 +8,8 @@
  *     UP -> DOWN [link_drop]                lost, or of no use
  *
  * Each DOWN goes on to the next address of the server, then to the next server. The pause
- * doubles until a connection has lasted for a while. */
+ * doubles until a connection has lasted for a while; the end of one that has is followed by
+ * no pause at all, since that server may just have stopped, and the others are well. */
 #ifndef CORE_CLIENT_LINK_H
 #define CORE_CLIENT_LINK_H
 

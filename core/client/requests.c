@@ -330,6 +330,7 @@ void requests_lost(struct client_core *c, uint64_t now_ms)
 
         if (r->sent && r->write) due_add(&due, r, ERR_UNREACHABLE);
         r->sent = false;
+        r->retry_ms = 0; /* another server has not refused it yet */
     }
     due_set(c, now_ms);
     due_run(c, &due);
