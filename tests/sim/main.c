@@ -121,12 +121,14 @@ static int run_many(uint64_t first, uint64_t count, uint64_t jobs)
     while (wait(&status) > 0) failed |= status != 0;
     took = seconds() - began;
     printf("seeds %" PRIu64 "..%" PRIu64 ": %s in %.1f s; a second: %.0f events, %.0f frames, "
-           "%.0f operations, %.1f faults (%.1f crashes), %.1f reigns; slots %" PRIu64
-           ", void batches %" PRIu64 ", expiries %" PRIu64 ", locks granted %" PRIu64 "\n",
+           "%.0f operations, %.1f faults (%.1f crashes, %.1f hand-overs), %.1f reigns; slots "
+           "%" PRIu64 ", void batches %" PRIu64 ", expiries %" PRIu64
+           ", locks granted %" PRIu64 "\n",
            first, first + count - 1, failed ? "BROKEN" : "good", took,
            (double) sum.events / took, (double) sum.frames / took, (double) sum.ops / took,
            (double) sum.faults / took, (double) sum.crashes / took,
-           (double) sum.leaders / took, sum.slots, sum.voids, sum.expiries, sum.grants);
+           (double) sum.transfers / took, (double) sum.leaders / took,
+           sum.slots, sum.voids, sum.expiries, sum.grants);
     return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
