@@ -1,6 +1,6 @@
 -- greeting.lua -- a recipe of one's own: greets by name, and counts how often.
 --
---     tidelock create --parents /tidelock/recipes/greeting - <greeting.lua
+--     tidelock recipe put greeting.lua
 --     tidelock call greeting.say '{"name": "Ann"}'           hello Ann, for the 1st time
 --     tidelock call greeting.wait '{"name": "Bob"}'          waits until Bob was greeted
 --
