@@ -13,37 +13,12 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
 from tidelock import (TIDELOCK, Cluster, Connection, adopt, begin, make_folder, rule,
                       run, same, wait_for)
+from command import CONFLICT, FAILED, NOT_FOUND, OK, USAGE, answers, cli, fails, prints
 
 begin(120)
 cluster = Cluster(3)
 folder = make_folder()
 os.environ["TIDELOCK_SERVERS"] = cluster.servers
-OK, FAILED, USAGE, UNREACHABLE, NOT_FOUND, CONFLICT, NOT_PERMITTED = range(7)
-
-
-def cli(*args, data=b""):
-    """(exit status, standard output, standard error)"""
-    done = subprocess.run([TIDELOCK, *args], input=data, capture_output=True, timeout=30)
-    return done.returncode, done.stdout.decode(), done.stderr.decode()
-
-
-def fails(status, part, *args, data=b""):
-    """It fails with this status, in one line that holds `part`, and prints nothing else."""
-    got, out, err = cli(*args, data=data)
-    what = "tidelock " + " ".join(args)[:80]
-    same(got, status, "status of %s (%s)" % (what, err))
-    assert part in err, "%s says %r, without %r" % (what, err, part)
-    same((err.count("\n"), err[:10], out), (1, "tidelock: ", ""), what + " prints")
-
-
-def prints(text, *args, data=b""):
-    same(cli(*args, data=data), (OK, text, ""), "tidelock " + " ".join(args)[:80])
-
-
-def answers(*args, data=b""):
-    status, out, err = cli("-o", "json", *args, data=data)
-    same((status, err, out.count("\n")), (OK, "", 1), "tidelock " + " ".join(args)[:80])
-    return json.loads(out)
 
 
 def start(*args):
