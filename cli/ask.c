@@ -18,6 +18,16 @@ void ask_init_call(struct ask *a, const struct options *o, const char *function,
     pack_map(&a->params, count);
 }
 
+void ask_init_query(struct ask *a, const struct options *o, const char *function,
+                    uint32_t count)
+{
+    ask_init_call(a, o, function, count);
+    a->method = METHOD_QUERY;
+    a->write = false;
+    a->calls = !options_given(o, FLAG_ANY); /* a call would wait for a majority */
+    ask_level(a);
+}
+
 void ask_fini(struct ask *a)
 {
     buf_fini(&a->params);
@@ -28,6 +38,13 @@ void ask_option(struct ask *a, const char *name)
 {
     pack_cstr(&a->options, name);
     a->options_count++;
+}
+
+void ask_level(struct ask *a)
+{
+    if (!options_given(a->o, FLAG_ANY)) return;
+    ask_option(a, "consistency");
+    pack_cstr(&a->options, "any");
 }
 
 void ask_guard(struct ask *a)
@@ -82,6 +99,13 @@ int ask_run(struct ask *a, remote_result_fn fn, void *ctx, struct buf *text)
     code = remote_open(&remote, a->o, a->write ? SESSION_TIMEOUT_DEFAULT_MS : 0);
     if (code != 0) return ask_fail(a->o, code, remote.message);
     code = ask_send(a, &remote, fn, ctx);
+    if (code == ERR_READ_ONLY && a->calls) {
+        remote_close(&remote);
+        a->method = METHOD_CALL;
+        a->write = true;
+        a->calls = false;
+        return ask_run(a, fn, ctx, text);
+    }
     status = code != 0 ? ask_fail(a->o, code, remote.message)
                        : report_write(a->o->command, buf_bytes(text));
     remote_close(&remote);

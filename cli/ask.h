@@ -9,6 +9,7 @@ struct ask {
     const struct options *o;
     enum method method;
     bool write; /* in a session, and so exactly once */
+    bool calls; /* a query that is refused as read_only is called instead: ask_run() */
     struct buf params, options;
     uint32_t args_count, options_count;
     uint64_t limit_ms;
@@ -21,10 +22,16 @@ void ask_init(struct ask *a, const struct options *o, enum method method, bool w
  * params: pack_cstr(name), pack_...(value). */
 void ask_init_call(struct ask *a, const struct options *o, const char *function,
                    uint32_t count);
+/* The same as a query, which costs no slot of the log and no session, at the level that
+ * ask_level() says. A function that reads mostly, but has to write now, is called then. */
+void ask_init_query(struct ask *a, const struct options *o, const char *function,
+                    uint32_t count);
 void ask_fini(struct ask *a);
 
 /* The next option is packed behind its name: ask_option(a, "limit"), pack_uint(...). */
 void ask_option(struct ask *a, const char *name);
+/* The consistency of a read, by --any. */
+void ask_level(struct ask *a);
 /* --guard, if given. */
 void ask_guard(struct ask *a);
 

@@ -57,19 +57,38 @@ static void pack_wait(struct ask *a)
     a->limit_ms = a->o->timeout_ms + a->o->number[FLAG_WAIT];
 }
 
+/* --guard and --wait have a meaning for calls only, --any for queries only. */
+static void pack_options(struct ask *a)
+{
+    const struct options *o = a->o;
+    const bool query = a->method == METHOD_QUERY;
+
+    if (query && (options_given(o, FLAG_GUARD) || options_given(o, FLAG_WAIT))) {
+        a->mistake =
+            report_usage(o->command, "--read goes with neither --guard nor --wait");
+    } else if (!query && options_given(o, FLAG_ANY)) {
+        a->mistake = report_usage(o->command, "--any goes with --read only");
+    } else if (query) {
+        ask_level(a);
+    } else {
+        ask_guard(a);
+        pack_wait(a);
+    }
+}
+
 int command_call(const struct options *o)
 {
+    const bool query = options_given(o, FLAG_READ);
     struct buf text = { 0 };
     struct printer p = { .o = o, .text = &text };
     struct ask a;
     int status;
 
-    ask_init(&a, o, METHOD_CALL, true);
+    ask_init(&a, o, query ? METHOD_QUERY : METHOD_CALL, !query);
     pack_cstr(&a.params, o->words[0]);
     pack_arguments(&a);
     a.args_count = 2;
-    ask_guard(&a);
-    pack_wait(&a);
+    if (a.mistake == 0) pack_options(&a);
     status = ask_run(&a, print_value, &p, &text);
     buf_fini(&text);
     ask_fini(&a);

@@ -38,6 +38,14 @@ static void begin(struct ask *a, const struct options *o, const char *function,
     pack_cstr(&a->params, o->words[0]);
 }
 
+static void begin_read(struct ask *a, const struct options *o, const char *function,
+                       uint32_t count)
+{
+    ask_init_query(a, o, function, count);
+    pack_cstr(&a->params, "path");
+    pack_cstr(&a->params, o->words[0]);
+}
+
 static void pack_number(struct ask *a, const char *name, uint64_t number)
 {
     pack_cstr(&a->params, name);
@@ -80,11 +88,12 @@ static int pack_value(struct ask *a)
 
 int command_config_put(const struct options *o)
 {
-    const bool given = options_given(o, FLAG_NEWEST);
+    const bool newest = options_given(o, FLAG_NEWEST), keep = options_given(o, FLAG_KEEP);
     struct ask a;
 
-    begin(&a, o, "config.put", given ? 3 : 2);
-    if (given) pack_number(&a, "version", o->number[FLAG_NEWEST]);
+    begin(&a, o, "config.put", 2u + newest + keep);
+    if (newest) pack_number(&a, "version", o->number[FLAG_NEWEST]);
+    if (keep) pack_number(&a, "keep", o->number[FLAG_KEEP]);
     a.mistake = pack_value(&a);
     return finish(&a, print_stored);
 }
@@ -125,7 +134,7 @@ int command_config_get(const struct options *o)
     const bool given = options_given(o, FLAG_KEPT);
     struct ask a;
 
-    begin(&a, o, "config.get", given ? 2 : 1);
+    begin_read(&a, o, "config.get", given ? 2 : 1);
     if (given) pack_number(&a, "version", o->number[FLAG_KEPT]);
     return finish(&a, print_version);
 }
@@ -181,6 +190,6 @@ int command_config_versions(const struct options *o)
 {
     struct ask a;
 
-    begin(&a, o, "config.versions", 1);
+    begin_read(&a, o, "config.versions", 1);
     return finish(&a, print_versions);
 }

@@ -8,13 +8,19 @@
 
 /* --- to lead --- */
 
+/* --wait 0 does not wait at all; while another one leads it is then answered with nil. */
 static void pack_campaign(struct buf *params, const struct options *o)
 {
     const char *value = options_text(o, FLAG_CANDIDATE, NULL);
+    const bool try_only = options_number(o, FLAG_WAIT, 1) == 0;
 
-    pack_map(params, value == NULL ? 1 : 2);
+    pack_map(params, 1u + (value != NULL) + try_only);
     pack_cstr(params, "path");
     pack_cstr(params, o->words[0]);
+    if (try_only) {
+        pack_cstr(params, "try");
+        pack_bool(params, true);
+    }
     if (value == NULL) return;
     pack_cstr(params, "value");
     pack_cstr(params, value);

@@ -104,12 +104,10 @@ static int await_grant(struct hold *h, struct remote_question *q)
     return q->code;
 }
 
-/* --wait 0 is then known to the recipe itself, or is the shortest of limits. */
+/* --wait 0 is no time limit: kind->pack_take() tells the recipe not to wait. */
 static int take(struct hold *h)
 {
     const uint64_t wait_ms = options_number(h->o, FLAG_WAIT, 0);
-    const bool waits = wait_ms != 0 || !h->kind->tries;
-    const bool limited = options_given(h->o, FLAG_WAIT) && waits;
     struct remote_question q = { .fn = take_grant, .ctx = h };
     struct client_request request = { .method = METHOD_CALL,
                                       .args_count = 2,
@@ -119,9 +117,9 @@ static int take(struct hold *h)
 
     pack_cstr(&params, h->kind->take);
     h->kind->pack_take(&params, h->o);
-    if (limited) {
+    if (wait_ms != 0) {
         pack_cstr(&options, "timeout_ms");
-        pack_uint(&options, wait_ms == 0 ? 1 : wait_ms);
+        pack_uint(&options, wait_ms);
         request.options_count = 1;
     }
     request.params = buf_bytes(&params);

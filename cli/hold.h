@@ -10,9 +10,9 @@
 
 struct hold_kind {
     const char *take; /* waits for the grant and answers {path, token}; nil: refused */
-    void (*pack_take)(struct buf *params, const struct options *o); /* its arguments */
+    /* Its arguments. With --wait 0 they say that it shall not wait. */
+    void (*pack_take)(struct buf *params, const struct options *o);
     const char *give_back; /* takes {path, token} */
-    bool tries;            /* --wait 0 is an argument, and needs no time limit */
     const char *name;      /* for messages: "the lock" */
     const char *variable_path, *variable_token;
 };

@@ -19,7 +19,6 @@ int command_lock(const struct options *o)
         .take = "lock.acquire",
         .pack_take = pack_acquire,
         .give_back = "lock.release",
-        .tries = true,
         .name = "the lock",
         .variable_path = "TIDELOCK_LOCK_PATH",
         .variable_token = "TIDELOCK_LOCK_TOKEN",

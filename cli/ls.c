@@ -56,6 +56,7 @@ static int ask_page(struct listing *l, struct remote *remote)
     ask_init(&a, l->o, METHOD_CHILDREN, false);
     pack_cstr(&a.params, l->o->words[0]);
     a.args_count = 1;
+    ask_level(&a);
     if (l->last.len > 0) {
         ask_option(&a, "after");
         pack_str(&a.options, buf_bytes(&l->last));

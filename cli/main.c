@@ -44,7 +44,8 @@
     "Stands for election, waits, runs the command while leading, and resigns when it has\n" \
     "ended. PATH is the election's directory. The command is guarded, gets signals and ends\n" \
     "as under `tidelock lock`. It finds TIDELOCK_ELECTION_PATH, TIDELOCK_ELECTION_TOKEN (for\n" \
-    "--guard \"$PATH:$TOKEN\") and TIDELOCK_SERVERS in its environment.\n"                   \
+    "--guard \"$PATH:$TOKEN\") and TIDELOCK_SERVERS in its environment. --wait 0 does not\n"  \
+    "wait: exit status 5 when another one leads.\n"                                         \
     "--observe runs no command: it prints a line \"TOKEN SESSION VALUE\" (VALUE as JSON) for\n" \
     "each leader or value, and \"none\" when nobody leads, until it is interrupted. -o json\n" \
     "prints {\"token\", \"session\", \"value\", \"since\"} a line."
@@ -80,7 +81,9 @@
     "ARGS is one JSON value (default null). The value is printed as JSON, a string without\n" \
     "quotes; -o json prints {\"value\", \"zxid\"}. The call runs in a session that ends with\n" \
     "this command, so a lock that it takes is given back at once: see `tidelock lock`.\n"   \
-    "--timeout counts only when it is given: a call may wait for as long as it takes."
+    "--timeout counts only when it is given: a call may wait for as long as it takes.\n"    \
+    "--read runs a function that only reads as a query: on the server at hand, as strong\n" \
+    "as a get or with --any, without a session; one that writes or waits is refused."
 
 #define TRANSFER_HELP                                                                       \
     "The leader hands over to --node N, or to whichever server has all that was decided;\n"  \
@@ -109,30 +112,31 @@ static const struct command commands[] = {
       false, command_create },
     { "get", "PATH", "print a node's data",
       GET_HELP,
-      0, 1, 1, false, command_get },
+      FLAG_BIT(ANY), 1, 1, false, command_get },
     { "set", "PATH DATA|-", "replace a node's data",
       DATA_HELP WRITE_HELP,
       FLAG_BIT(VERSION) | FLAG_BIT(GUARD), 2, 2, false, command_set },
     { "delete", "PATH", "delete a node without children", WRITE_HELP,
       FLAG_BIT(VERSION) | FLAG_BIT(GUARD), 1, 1, false, command_delete },
     { "ls", "PATH", "list the names of a node's children", "",
-      FLAG_BIT(AFTER) | FLAG_BIT(LIMIT), 1, 1, false, command_ls },
-    { "stat", "PATH", "print a node's stat", "", 0, 1, 1, false, command_stat },
+      FLAG_BIT(AFTER) | FLAG_BIT(LIMIT) | FLAG_BIT(ANY), 1, 1, false, command_ls },
+    { "stat", "PATH", "print a node's stat", "", FLAG_BIT(ANY), 1, 1, false, command_stat },
     { "watch", "PATH", "print changes of a node as they happen", WATCH_HELP,
       FLAG_BIT(CHILDREN) | FLAG_BIT(ONCE) | FLAG_BIT(VALUE) | FLAG_BIT(EXEC), 1, 1, false,
       command_watch },
     { "call", "RECIPE.FUNCTION [ARGS]", "run a recipe's function", CALL_HELP,
-      FLAG_BIT(WAIT) | FLAG_BIT(GUARD), 1, 2, false, command_call },
+      FLAG_BIT(WAIT) | FLAG_BIT(GUARD) | FLAG_BIT(READ) | FLAG_BIT(ANY), 1, 2, false,
+      command_call },
     { "lock", "PATH -- COMMAND ...", "run a command while holding a lock", LOCK_HELP,
       FLAG_BIT(WAIT) | FLAG_BIT(SESSION_TIMEOUT), 1, 1, true, command_lock },
     { "elect", "PATH -- COMMAND ...", "run a command while leading an election", ELECT_HELP,
       FLAG_BIT(WAIT) | FLAG_BIT(SESSION_TIMEOUT) | FLAG_BIT(CANDIDATE) | FLAG_BIT(OBSERVE), 1, 1,
       true, command_elect },
     { "config put", "PATH VALUE|-|@FILE", "store a value as a new version", CONFIG_PUT_HELP,
-      FLAG_BIT(NEWEST), 2, 2, false, command_config_put },
+      FLAG_BIT(NEWEST) | FLAG_BIT(KEEP), 2, 2, false, command_config_put },
     { "config get", "PATH", "print a version's value, the newest one's", CONFIG_GET_HELP,
-      FLAG_BIT(KEPT), 1, 1, false, command_config_get },
-    { "config versions", "PATH", "list the versions that are kept", "", 0, 1, 1, false,
+      FLAG_BIT(KEPT) | FLAG_BIT(ANY), 1, 1, false, command_config_get },
+    { "config versions", "PATH", "list the versions that are kept", "", FLAG_BIT(ANY), 1, 1, false,
       command_config_versions },
     { "config rollback", "PATH N", "store an old version's value once more",
       "Prints the number of the new version.\n" WRITE_HELP, 0, 2, 2, false,

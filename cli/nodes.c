@@ -209,6 +209,7 @@ int command_get(const struct options *o)
     struct ask a;
 
     ask_begin(&a, o, METHOD_GET, false);
+    ask_level(&a);
     return finish(&a, print_get);
 }
 
@@ -217,5 +218,6 @@ int command_stat(const struct options *o)
     struct ask a;
 
     ask_begin(&a, o, METHOD_STAT, false);
+    ask_level(&a);
     return finish(&a, print_stat);
 }

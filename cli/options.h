@@ -55,7 +55,11 @@
     X(NEWEST, "version", "N", NUMBER, 0, UINT32_MAX,                                      \
       "only if N is the newest version; 0: if there is none")                             \
     X(LEVELS, "depth", "N", NUMBER, 0, 1024, "so many levels below it (default: all)")    \
-    X(DATA, "data", NULL, SWITCH, 0, 0, "print the data, too, as JSON")
+    X(DATA, "data", NULL, SWITCH, 0, 0, "print the data, too, as JSON")                   \
+    X(READ, "read", NULL, SWITCH, 0, 0, "run it to read only, on any server and outside the log") \
+    X(ANY, "any", NULL, SWITCH, 0, 0,                                                     \
+      "what the server at hand knows, at once and without a majority: it may be old")     \
+    X(KEEP, "keep", "N", NUMBER, 1, 400, "how many versions to keep from now on (at first 20)")
 /* clang-format on */
 
 enum flag {

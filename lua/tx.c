@@ -104,6 +104,11 @@ static void raise_if(lua_State *L, int err, int path_index)
     fault_raise(L, err, "%s: %s", lua_tostring(L, path_index), error_text(err));
 }
 
+static void raise_read_only(lua_State *L, const char *what)
+{
+    fault_raise(L, ERR_READ_ONLY, "%s: %s", what, error_text(ERR_READ_ONLY));
+}
+
 static void push_bytes(lua_State *L, struct bytes s)
 {
     lua_pushlstring(L, (const char *) s.ptr, s.len);
@@ -348,6 +353,7 @@ static int tx_object_wait(lua_State *L)
     struct tx_run *run = run_of(L);
     int top = lua_gettop(L);
 
+    if (run->tx->read_only) raise_read_only(L, "wait");
     if (top - 1 > TX_WAIT_PATHS_MAX) {
         fault_raise(L, ERR_TOO_LARGE, "wait: more than %d paths", TX_WAIT_PATHS_MAX);
     }
@@ -370,6 +376,7 @@ static void push_id(lua_State *L, const struct tx_run *run)
     char id[48];
     int len;
 
+    if (run->tx->read_only) raise_read_only(L, "tx.id");
     if (run->call->session != 0) {
         len = snprintf(id, sizeof(id), "s%" PRIu64 "-%" PRIu64, run->call->session,
                        run->call->seq);

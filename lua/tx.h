@@ -1,5 +1,9 @@
 /* tx.h -- the object `tx` through which a recipe reads and writes the tree.
  *
+ * In a query, tx.session is 0, tx.zxid and tx:now() are those of the newest transaction that
+ * is applied, and all that a query cannot do raises read_only: tx.id, create, set, delete,
+ * wait. A recipe may catch that like any fault.
+ *
  *     tx.id                this call's own name, the same in every run of it:
  *                          "s<session>-<seq>"; without a session "z<zxid>", other each run
  *     tx.session  tx.zxid  the caller's session (0 = none); what this transaction will be

@@ -10,7 +10,8 @@
 --               same transaction.
 --           F4  A plain write of <path>, past this recipe, becomes a version, without an
 --               author, in the next call (at once, if somebody watches). So <path> is at
---               a version too when it was there before its first put.
+--               a version too when it was there before its first put. A query cannot do
+--               that: it is refused with read_only, and a call then does.
 -- Liveness  A watcher waits for <path> only, and asks for the version after the one it has,
 --           so it gets each version while it is not more than `keep` of them behind.
 

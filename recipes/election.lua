@@ -30,7 +30,8 @@ local PAGE_MAX <const> = 200
 local EPHEMERAL <const> = { ephemeral = true, parents = true }
 local NUMBERED <const> = { ephemeral = true, parents = true, sequential = true }
 
-local ARTICLES <const> = { string = "a string", integer = "an integer" }
+local ARTICLES <const> = { string = "a string", integer = "an integer",
+                           boolean = "true or false" }
 
 local function check_type(tx, name, value, kind)
   if (math.type(value) or type(value)) ~= kind then
@@ -129,10 +130,11 @@ end
 --- Stand for election and wait to be elected. The same call asking again changes nothing.
 -- @param args.path   the election's directory, created on first use
 -- @param args.value  what others shall see of you, such as an address; at most 4096 bytes
+-- @param args.try    true: do not wait; the answer is nil when somebody leads or is to lead
 -- @return {path = string, token = integer, value = string}  path and token to put into a
 --         guard, and into proclaim, resign and transfer
 function election.campaign(tx, args)
-  check(tx, args, { path = "string" }, { value = "string" })
+  check(tx, args, { path = "string" }, { value = "string", try = "boolean" })
   check_value(tx, args.value)
   local mine <const> = tx:get(note(tx, args)) -- the place an earlier run of this call took
   local blocker <const> = find_blocker(tx, args.path, mine)
@@ -141,6 +143,7 @@ function election.campaign(tx, args)
     if mine then leave(tx, args, mine) end
     return take_office(tx, args)
   end
+  if args.try then return nil end
   return tx:wait(blocker, mine or enter(tx, args)) -- run me again when one of them changes
 end
 

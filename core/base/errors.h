@@ -31,6 +31,7 @@
     X(REFUSED,          -19, "refused",           "the recipe refused the call")               \
     X(RESERVED,         -20, "reserved",          "this path belongs to the server")           \
     X(LAGGED,           -21, "lagged",            "events since then are not kept any more: read again") \
+    X(READ_ONLY,        -22, "read_only",         "a query only reads: a function that writes or waits must be called") \
     /* The service cannot take the request now; it is in no batch, so ask again. */            \
     X(NO_QUORUM,        -30, "no_quorum",         "no majority of servers can be reached")     \
     X(BUSY,             -31, "busy",              "the server's queue is full: ask again later") \

@@ -31,7 +31,6 @@ static_assert(TXN_BYTES_MAX > 2 * REQUEST_BYTES_MAX, "a resolved request fits");
 enum {
     ROUND_RUNS_MAX = 1000,    /* put-off work done after one submit or tick */
     CALL_PATHS_MAX = 1024,    /* paths that one call may wait for */
-    MESSAGE_BYTES_MAX = 1024, /* of an error, for a person */
 };
 
 /* Whom a transaction answers, and where its result is kept. */

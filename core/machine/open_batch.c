@@ -62,29 +62,11 @@ void txn_answer(struct resolver *r, const struct asker *a, struct result *result
     }
 }
 
-/* Cuts at the start of a character, so that what is left is UTF-8 if the whole was. */
-static struct bytes cut(struct bytes text)
-{
-    if (text.len <= MESSAGE_BYTES_MAX) return text;
-    text.len = MESSAGE_BYTES_MAX;
-    while (text.len > 0 && (text.ptr[text.len] & 0xc0) == 0x80)
-        text.len--;
-    return text;
-}
-
-static void put_message(struct resolver *r, int code, struct bytes detail)
-{
-    buf_clear(&r->message);
-    buf_put_bytes_raw(&r->message, bytes_str(error_name(code)));
-    if (detail.len == 0) return;
-    buf_put_bytes_raw(&r->message, BYTES_LIT(": "));
-    buf_put_bytes_raw(&r->message, cut(detail));
-}
-
 static void refuse(struct resolver *r, const struct asker *a, struct result *result,
                    struct bytes detail)
 {
-    put_message(r, result->code, detail);
+    buf_clear(&r->message);
+    result_put_message(&r->message, result->code, detail);
     result->message = buf_bytes(&r->message);
     txn_begin(r, a->session, 0);
     txn_answer(r, a, result);

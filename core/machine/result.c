@@ -108,3 +108,21 @@ int result_decode(struct bytes bytes, struct result *r)
     r->value = read_bytes(&reader, bytes.len);
     return reader_done(&reader) ? 0 : ERR_BAD_MESSAGE;
 }
+
+/* Cuts at the start of a character, so that what is left is UTF-8 if the whole was. */
+static struct bytes cut(struct bytes text)
+{
+    if (text.len <= RESULT_MESSAGE_BYTES_MAX) return text;
+    text.len = RESULT_MESSAGE_BYTES_MAX;
+    while (text.len > 0 && (text.ptr[text.len] & 0xc0) == 0x80)
+        text.len--;
+    return text;
+}
+
+void result_put_message(struct buf *out, int code, struct bytes detail)
+{
+    buf_put_bytes_raw(out, bytes_str(error_name(code)));
+    if (detail.len == 0) return;
+    buf_put_bytes_raw(out, BYTES_LIT(": "));
+    buf_put_bytes_raw(out, cut(detail));
+}

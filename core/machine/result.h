@@ -33,4 +33,9 @@ int result_decode(struct bytes bytes, struct result *r);     /* borrowed; ERR_BA
 void result_part_encode(struct buf *out, const struct result_part *p); /* appends */
 int result_part_next(struct reader *r, struct result_part *p);
 
+/* Appends the message of a refusal: the code's name, then what was wrong, cut to
+ * RESULT_MESSAGE_BYTES_MAX. */
+enum { RESULT_MESSAGE_BYTES_MAX = 1024 };
+void result_put_message(struct buf *out, int code, struct bytes detail);
+
 #endif

@@ -1,4 +1,5 @@
-/* script.h -- how the leader runs a recipe, without knowing what a recipe is written in.
+/* script.h -- how a recipe is run, without knowing what it is written in: by the leader as
+ * a call (resolver.h), by any server to read only (query.h).
  *
  * The Lua host (lua/host.h) implements it; tests may bring their own. A run reads and writes
  * through `tx` only. It must be bounded in time and memory by itself. */
@@ -13,7 +14,7 @@
 struct script_call {
     struct bytes recipe, function; /* "lock", "acquire" */
     struct bytes args;             /* one MessagePack value */
-    uint64_t session, seq;         /* tx.id is made of them */
+    uint64_t session, seq;         /* tx.id is made of them; of a query: 0 */
     bool cancel; /* run the module's cancel(tx, args, function) instead, if it has one */
 };
 
@@ -42,7 +43,7 @@ static inline void script_result_clear(struct script_result *out)
 }
 
 struct scripts {
-    /* `tx` is fresh, track_reads set; `out` is empty. Never fails otherwise. */
+    /* `tx` is fresh; of a call track_reads is set, of a query read_only; `out` is empty. Never fails otherwise. */
     void (*run)(struct scripts *s, const struct script_call *call, struct tx *tx,
                 struct script_result *out);
     /* Would this source do as the recipe of that name? Before it is stored, so that a call

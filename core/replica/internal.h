@@ -3,6 +3,7 @@
  *     replica.c   inputs, the turn, Paxos's outputs, applying, roles
  *     writes.c    requests that go through the log: kept, sent, forwarded, answered
  *     reads.c     strong reads: shared rounds, renewals, release
+ *     recall.c    what was applied before this start, for watches that come back
  *
  * A replica is a SERVING LEADER when it leads and has applied the first slot of its reign,
  * and has a SERVING LEADER when the last slot it applied is valid and of the reign of the
@@ -114,6 +115,7 @@ struct replica {
     struct paxos_output out; /* of the last step */
     struct machine machine;
     struct resolver *resolver;
+    struct queries queries;
     struct ballot reign;     /* started for this one; 0 = the resolver is stopped */
     struct replica_time time;
     uint64_t ticked_ms;
@@ -131,6 +133,9 @@ void replica_send(struct replica *r, nodes_set to, uint64_t after);  /* r->frame
 uint32_t replica_serving(const struct replica *r);
 bool replica_hopeless(const struct replica *r);
 
+/* The machine stands where it was loaded; the log knows as chosen what is up to `chosen`. */
+void replica_recall(struct replica *r, uint64_t chosen);
+
 void writes_init(struct writes *w, uint64_t boot);
 void writes_fini(struct writes *w);
 void writes_turn(struct replica *r);         /* resolve or forward what is at hand */
@@ -139,6 +144,7 @@ void writes_refuse(struct replica *r);       /* hopeless: answer those that neve
 void writes_applied(struct replica *r, const struct txn *t, struct bytes result);
 void writes_forward_came(struct replica *r, uint32_t from, const struct frame *f);
 void writes_next_came(struct replica *r, uint32_t from, const struct frame *f);
+void writes_peer_up(struct replica *r);      /* of the serving leader */
 void writes_leader_lost(struct replica *r);
 void writes_check(const struct replica *r);
 
@@ -150,6 +156,7 @@ void reads_confirmed(struct replica *r, uint64_t round);
 void reads_release(struct replica *r);       /* those whose slot is applied */
 void reads_ask_came(struct replica *r, uint32_t from, const struct frame *f);
 void reads_ok_came(struct replica *r, const struct frame *f);
+void reads_peer_up(struct replica *r);       /* of the serving leader */
 void reads_leader_lost(struct replica *r);
 
 #endif

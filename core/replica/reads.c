@@ -238,6 +238,17 @@ void reads_confirmed(struct replica *r, uint64_t round)
     s->asks_count = kept;
 }
 
+/* An ask of before may have gone to nobody. */
+void reads_peer_up(struct replica *r)
+{
+    LIST_EACH(at, &r->reads.groups)
+    {
+        struct read_group *g = group_of(at);
+
+        if (!g->confirmed) g->asked = (struct ballot){ 0 };
+    }
+}
+
 void reads_leader_lost(struct replica *r)
 {
     r->reads.asks_count = 0;

@@ -267,6 +267,13 @@ void replica_peer_down(struct replica *r, struct replica_time time, uint32_t nod
     replica_step(r, &(struct paxos_input){ .kind = PAXOS_IN_PEER_DOWN, .node = node });
 }
 
+void replica_peer_up(struct replica *r, struct replica_time time, uint32_t node)
+{
+    if (!enter(r, time) || node != replica_serving(r)) return;
+    writes_peer_up(r);
+    reads_peer_up(r);
+}
+
 void replica_flushed(struct replica *r, struct replica_time time, uint64_t slot)
 {
     if (!enter(r, time)) return;
@@ -382,6 +389,8 @@ struct replica *replica_new(const struct replica_config *config,
         goto fail;
     }
     r->resolver = resolver_new(&resolver, &r->machine); /* on what machine_init() loaded */
+    queries_init(&r->queries, config->scripts, &r->machine, config->seed);
+    replica_recall(r, restored->chosen);
     if (replay(r, restored->chosen, why, why_size) != 0) goto fail;
 
     /* The state at rest may be ahead of the log: what was applied is chosen. */
@@ -401,7 +410,10 @@ void replica_free(struct replica *r)
     if (r == NULL) return;
     writes_fini(&r->writes);
     reads_fini(&r->reads);
-    if (r->resolver != NULL) resolver_free(r->resolver);
+    if (r->resolver != NULL) {
+        resolver_free(r->resolver);
+        queries_fini(&r->queries);
+    }
     machine_fini(&r->machine);
     paxos_free(r->paxos);
     buf_fini(&r->frame);
@@ -433,6 +445,11 @@ struct replica_status replica_status(const struct replica *r)
 struct machine *replica_machine(struct replica *r)
 {
     return &r->machine;
+}
+
+struct queries *replica_queries(struct replica *r)
+{
+    return &r->queries;
 }
 
 uint64_t replica_trim(const struct replica *r)

@@ -11,7 +11,8 @@
  *   - Log records are written in the order given; replica_durable() when they are on disk.
  *   - A frame leaves only when its `after` is durable. Order between frames to one peer may
  *     change, frames may be lost or doubled: the protocol stands it.
- *   - replica_peer_down() when the connection to a peer closes.
+ *   - replica_peer_down() when the connection to a peer closes; replica_peer_up() when frames
+ *     can reach it (again): what was asked of a leader before goes once more, at once.
  *   - The applied overlay is written behind and flushed by the driver, which tells
  *     replica_flushed().
  *
@@ -33,6 +34,7 @@
 #define CORE_REPLICA_REPLICA_H
 
 #include "core/machine/machine.h"
+#include "core/machine/query.h"
 #include "core/machine/resolver.h"
 #include "core/paxos/paxos.h"
 
@@ -63,6 +65,10 @@ struct replica_io {
     void (*role)(void *ctx);
     /* A slot was applied; for tests and counters. */
     void (*applied)(void *ctx, uint64_t slot, const struct proposal *p, bool counted);
+    /* Within replica_new() only, in order and before anything is applied: a slot that an
+     * earlier life applied, the last of them being where the state stands, and the first and
+     * last transaction that it gave; 0: none. As far back as the log lets us know. */
+    void (*recalled)(void *ctx, uint64_t slot, uint64_t zxid_first, uint64_t zxid_last);
     /* This replica's state differs from the leader's, or cannot go on: stop the server. */
     void (*stop)(void *ctx, uint64_t slot, const char *why);
 };
@@ -97,6 +103,7 @@ bool replica_receive(struct replica *r, struct replica_time time, uint32_t from,
                      struct bytes frame);
 void replica_durable(struct replica *r, struct replica_time time, uint64_t seq);
 void replica_peer_down(struct replica *r, struct replica_time time, uint32_t node);
+void replica_peer_up(struct replica *r, struct replica_time time, uint32_t node);
 void replica_flushed(struct replica *r, struct replica_time time, uint64_t slot);
 void replica_turn(struct replica *r, struct replica_time time);
 /* True: scripts used up the turn and requests may be left, so do not sleep before the next. */
@@ -130,6 +137,9 @@ struct replica_status {
 };
 struct replica_status replica_status(const struct replica *r);
 struct machine *replica_machine(struct replica *r);
+/* Runs functions on the applied state, as a read may look at it: one that must be strong
+ * only once io.ready has released it. queries_turn() is the driver's duty. */
+struct queries *replica_queries(struct replica *r);
 uint64_t replica_trim(const struct replica *r); /* the log may be cut below */
 
 /* Every invariant that one replica can show; for tests and the simulator. */

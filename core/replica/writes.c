@@ -218,6 +218,13 @@ static void skip_acknowledged(struct writes *w)
     }
 }
 
+/* Whatever was sent before may have been sent to nobody. */
+void writes_peer_up(struct replica *r)
+{
+    if (ballot_cmp(r->writes.reign, paxos_ballot(r->paxos)) != 0) return;
+    resend_from(&r->writes, r->writes.acked);
+}
+
 static void resend_when_silent(struct replica *r)
 {
     struct writes *w = &r->writes;

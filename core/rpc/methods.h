@@ -28,9 +28,10 @@ enum { STAT_FIELDS_COUNT = 11 };
 
 /* clang-format off */
 #define METHODS(M)                                                                            \
-    M(HELLO, "hello", "proto:u", "cluster:s",                                                 \
+    M(HELLO, "hello", "proto:u", "cluster:s members:b",                                       \
       "{proto, version, cluster, node, leader, members: {id: client address}}",               \
-      "Opens a connection; must come first. proto is 1; cluster, if given, must match.")      \
+      "Opens a connection; must come first. proto is 1; cluster, if given, must match. " \
+      "members: tell when they change; see Members.")                                         \
     M(PING, "ping", "", "", "nil", "Answers at once, without any consensus.")                 \
     M(SESSION_OPEN, "session.open", "", "timeout_ms:u", "{id, secret, timeout_ms, zxid}",     \
       "Opens a session and attaches it to this connection.")                                  \
@@ -65,6 +66,9 @@ enum { STAT_FIELDS_COUNT = 11 };
       "Ends a watch; no event of it comes behind the answer. Also when there is none.")       \
     M(CALL, "call", "function:s args:v", WRITE_OPTIONS " timeout_ms:u", "{value, zxid}",      \
       "Runs a recipe's function, \"lock.acquire\", as one transaction; may wait, for timeout_ms at most.") \
+    M(QUERY, "query", "function:s args:v", "consistency:s", "{value, zxid}",                  \
+      "Runs a recipe's function to read only, on this server and at the consistency of a get, outside the log " \
+      "and without a session. The first attempt to write or to wait is refused: read_only.")  \
     M(CALL_CANCEL, "call.cancel", "session:u seq:u", "", "{zxid}",                            \
       "Withdraws a waiting call of an attached session; the call itself is answered with cancelled, " \
       "or with its result if that came first.")                                               \

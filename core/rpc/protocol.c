@@ -42,8 +42,8 @@ static const char introduction[] =
     "A failed request has a nil result and the error\n"
     "`{code: int, name: str, message: str, details}`. `details` is nil or a map:\n"
     "`zxid` of the transaction that refused it; for a `multi` also `index`, which op was\n"
-    "refused, counted from 0 (-1: a guard among the options); for a `call` also `value`,\n"
-    "if the recipe gave one.\n"
+    "refused, counted from 0 (-1: a guard among the options); for a `call` or a `query` also\n"
+    "`value`, if the recipe gave one.\n"
     "\n"
     "A `stat` is a map of these members:";
 
@@ -81,6 +81,18 @@ static const char watches[] =
     "`since`, then read again. After `[2, \"lagged\", [zxid]]` all armed watches of the\n"
     "connection are gone, because it left too many events unread; everything up to that zxid\n"
     "was sent, so they can be armed again with it as `since`.\n";
+
+static const char members[] =
+    "\n## Members\n"
+    "\n"
+    "The answer to `hello` names each member of the cluster and where it serves clients, so\n"
+    "that a client need know one of them only. When that changes, connections that have said\n"
+    "`hello` with `members` (false unless given) get the whole list anew:\n"
+    "\n"
+    "    [2, \"members\", [{id: client address}]]\n"
+    "\n"
+    "An address is empty while the server has not heard of it, and is what its server was\n"
+    "told to announce: one that nobody can connect to, `0.0.0.0:7400`, says nothing.\n";
 
 static void put_text(struct buf *out, const char *text)
 {
@@ -162,6 +174,7 @@ void rpc_print_protocol(struct buf *out)
     put_text(out, "\n");
     put_text(out, introduction_end);
     put_text(out, watches);
+    put_text(out, members);
     put_limits(out);
     put_text(out, "\n## Methods\n");
     for (enum method m = METHOD_NONE + 1; m < METHOD_COUNT; m++) put_method(out, m);

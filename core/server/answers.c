@@ -182,7 +182,7 @@ void answer_result(struct buf *out, const struct job *j, const struct result *r)
         answer_node(out, j, r);
     } else if (j->method == METHOD_MULTI) {
         answer_multi(out, j, r);
-    } else if (j->method == METHOD_CALL) {
+    } else if (j->method == METHOD_CALL || j->method == METHOD_QUERY) {
         answer_call(out, r);
     } else if (j->method == METHOD_SESSION_OPEN) {
         answer_open(out, j, r);
@@ -198,6 +198,17 @@ static int fail(struct buf *out, const struct job *j, int code)
 {
     rpc_error(out, j->msgid, code, NULL);
     return code;
+}
+
+/* Says which path, as a write's refusal does. */
+static int fail_no_node(struct buf *out, const struct job *j, struct bytes path,
+                        struct buf *scratch)
+{
+    buf_clear(scratch);
+    result_put_message(scratch, ERR_NO_NODE, path);
+    buf_put_u8(scratch, '\0');
+    rpc_error(out, j->msgid, ERR_NO_NODE, (const char *)scratch->ptr);
+    return ERR_NO_NODE;
 }
 
 static void answer_get(struct buf *out, const struct job *j, const struct node *n,
@@ -292,8 +303,8 @@ int answer_read(struct buf *out, const struct job *j, struct kv_view *view, uint
     const struct read_args args = read_args_of(j);
     int code = path_check(args.path);
     if (code == 0 && args.after.len > PATH_BYTES_MAX) code = ERR_TOO_LARGE;
-    if (code == 0 && !node_read(view, args.path, &n)) code = ERR_NO_NODE;
     if (code != 0) return fail(out, j, code);
+    if (!node_read(view, args.path, &n)) return fail_no_node(out, j, args.path, scratch);
     if (j->method == METHOD_CHILDREN) {
         answer_children(out, j, view, &args, &n, zxid, scratch);
     } else {

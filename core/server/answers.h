@@ -11,7 +11,7 @@
 #include "core/server/job.h"
 #include "core/session/session.h"
 
-/* A write's or a call's stored result. */
+/* A write's or a call's stored result; what a query came to. */
 void answer_result(struct buf *out, const struct job *j, const struct result *r);
 
 /* get, stat, children and the two renewals of sessions, on the applied state at `zxid`.

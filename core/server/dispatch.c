@@ -4,6 +4,7 @@
 #include "core/server/answers.h"
 #include "core/server/greet.h"
 #include "core/server/handover.h"
+#include "core/server/query_queue.h"
 
 /* --- the end of a job --- */
 
@@ -98,7 +99,7 @@ static int start_write(struct job *j)
     int code = driver_submit(c->service->driver, j->tag, buf_bytes(&j->body));
     if (code != 0) return code;
     if (j->class == JOB_WRITE) c->writes++;
-    buf_clear(&j->body); /* the replica has its own copy */
+    job_drop_body(&c->service->jobs, j); /* the replica has its own copy */
     return 0;
 }
 
@@ -109,6 +110,10 @@ static void job_start(struct job *j)
     int code = 0;
 
     list_remove(&j->member);
+    if (j->class == JOB_LOCAL && j->method == METHOD_QUERY) {
+        query_queue_due(j);
+        return;
+    }
     if (j->class == JOB_LOCAL) {
         CHECK(read_now(j)); /* no watch of this server's state alone catches up */
         job_end(j);
@@ -128,24 +133,7 @@ static void job_start(struct job *j)
     }
 }
 
-static void job_enqueue(struct job *j)
-{
-    struct conn *c = j->conn;
-
-    c->service->queued_bytes += j->body.len;
-    list_push(&c->queued, &j->member);
-}
-
-static struct job *job_dequeue(struct conn *c)
-{
-    struct job *j = LIST_FIRST(&c->queued, struct job, member);
-
-    c->service->queued_bytes -= j->body.len;
-    list_remove(&j->member);
-    return j;
-}
-
-void dispatch_watched(struct job *j)
+void dispatch_done(struct job *j)
 {
     uncount(j);
     job_end(j);
@@ -154,9 +142,10 @@ void dispatch_watched(struct job *j)
 /* The job is in no list. */
 static void confirmed_end(struct job *j)
 {
-    if (read_now(j)) {
-        uncount(j);
-        job_end(j);
+    if (j->method == METHOD_QUERY) {
+        query_queue_due(j);
+    } else if (read_now(j)) {
+        dispatch_done(j);
     } else {
         list_push(&j->conn->started, &j->member);
     }
@@ -171,7 +160,7 @@ void dispatch_resume(struct conn *c)
     }
     while (!list_empty(&c->queued) && out_queued(&c->out) < CONN_OUT_AIM) {
         if (!job_may_start(LIST_FIRST(&c->queued, struct job, member))) return;
-        job_start(job_dequeue(c));
+        job_start(LIST_FIRST(&c->queued, struct job, member));
     }
 }
 
@@ -208,7 +197,7 @@ static bool is_greeting(const struct conn *c, const struct rpc_message *m)
 static void job_come(struct conn *c, const struct rpc_message *m)
 {
     struct service *s = c->service;
-    struct job *j = s->queued_bytes < PENDING_BYTES_MAX ? job_new(&s->jobs, c) : NULL;
+    struct job *j = s->jobs.bytes < PENDING_BYTES_MAX ? job_new(&s->jobs, c) : NULL;
 
     if (j == NULL) {
         rpc_error(conn_out(c), m->msgid, ERR_BUSY, NULL);
@@ -218,12 +207,13 @@ static void job_come(struct conn *c, const struct rpc_message *m)
     j->msgid = m->msgid;
     j->method = m->method;
     int code = request_read(&s->requests, &s->values, j);
+    job_keep_body(&s->jobs, j);
     if (code != 0) {
         job_refuse(j, code, s->values.why);
     } else if (list_empty(&c->queued) && job_may_start(j)) {
         job_start(j);
     } else {
-        job_enqueue(j);
+        list_push(&c->queued, &j->member);
     }
 }
 
@@ -255,12 +245,12 @@ void dispatch_abandon(struct conn *c)
 {
     struct jobs *jobs = &c->service->jobs;
 
-    while (!list_empty(&c->queued))
-        job_free(jobs, job_dequeue(c));
+    list_splice(&c->started, &c->queued);
     list_splice(&c->started, &c->confirmed);
     while (!list_empty(&c->started)) {
         job_free(jobs, LIST_FIRST(&c->started, struct job, member));
     }
+    query_queue_forget(c);
 }
 
 /* --- answers --- */

@@ -12,8 +12,8 @@ void dispatch_resume(struct conn *c);
  * answer finds nobody. */
 void dispatch_abandon(struct conn *c);
 
-/* A watch that had to catch up was answered. */
-void dispatch_watched(struct job *j);
+/* A read was answered that had to wait here: a watch that caught up, a query put off. */
+void dispatch_done(struct job *j);
 
 /* What the driver tells; `tag` may be of a job that is gone. */
 void dispatch_answer(struct service *s, uint64_t tag, int code, struct bytes result);

@@ -133,6 +133,13 @@ static void io_applied(void *ctx, uint64_t slot, const struct proposal *p, bool 
     d->config.clients.applied(d->config.clients.ctx, slot);
 }
 
+static void io_recalled(void *ctx, uint64_t slot, uint64_t zxid_first, uint64_t zxid_last)
+{
+    struct driver *d = ctx;
+
+    d->config.clients.recalled(d->config.clients.ctx, slot, zxid_first, zxid_last);
+}
+
 /* At once and without any tidying: what this process believes must not reach the disk. */
 static void io_stop(void *ctx, uint64_t slot, const char *why)
 {
@@ -169,6 +176,13 @@ static bool on_frame(void *ctx, uint32_t node, struct bytes frame)
     struct driver *d = ctx;
 
     return replica_receive(d->replica, now(), node, frame);
+}
+
+static void on_up(void *ctx, uint32_t node)
+{
+    struct driver *d = ctx;
+
+    replica_peer_up(d->replica, now(), node);
 }
 
 static void on_down(void *ctx, uint32_t node)
@@ -234,6 +248,7 @@ static void on_prepare(uv_prepare_t *prepare)
 
     tell_durable(d);
     tell_flushed(d);
+    queries_turn(driver_queries(d));
     rounds(d);
     if (d->appended) log_submit(d->log);
     d->appended = false;
@@ -327,7 +342,8 @@ static void open_peers(struct driver *d)
                                          .cluster = config_cluster_hash(d->config.config),
                                          .boot = d->boot,
                                          .seed = random_seed(),
-                                         .events = { d, on_frame, on_down, on_refused } };
+                                         .events = { d, on_frame, on_up, on_down,
+                                                     on_refused } };
 
     d->peers = peers_new(&config);
 }
@@ -365,6 +381,7 @@ static int open_replica(struct driver *d, const struct log_recovered *recovered,
                 .ready = io_ready,
                 .role = io_role,
                 .applied = io_applied,
+                .recalled = io_recalled,
                 .stop = io_stop },
         .scripts = host_scripts(d->host),
         .applied = state_applied(d->state),
@@ -479,6 +496,11 @@ struct replica_status driver_status(const struct driver *d)
 uint64_t driver_zxid(const struct driver *d)
 {
     return replica_machine(d->replica)->zxid;
+}
+
+struct queries *driver_queries(struct driver *d)
+{
+    return replica_queries(d->replica);
 }
 
 uint64_t driver_boot(const struct driver *d)

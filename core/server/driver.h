@@ -27,6 +27,7 @@ struct driver_clients { /* who asks; answers come within driver calls and turns 
     /* As replica_io has them, from driver_open() on. Nothing may be asked within. */
     void (*txn)(void *ctx, const struct txn *t, uint64_t zxid);
     void (*applied)(void *ctx, uint64_t slot);
+    void (*recalled)(void *ctx, uint64_t slot, uint64_t zxid_first, uint64_t zxid_last);
     /* Starts what may start now. */
     void (*turn)(void *ctx);
     /* True when something became startable since: another round is due. */
@@ -63,6 +64,8 @@ struct replica_status driver_status(const struct driver *d);
 uint64_t driver_zxid(const struct driver *d); /* the newest applied */
 /* A chosen slot, as log_read() gives it. */
 int driver_read_log(struct driver *d, uint64_t slot, struct proposal *p);
+/* Refilled at the start of each turn. */
+struct queries *driver_queries(struct driver *d);
 uint64_t driver_boot(const struct driver *d);
 struct peers *driver_peers(struct driver *d);
 

@@ -3,10 +3,12 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "core/base/check.h"
+#include "core/server/conn.h"
 #include "core/server/version.h"
 #include "lua/shipped.h"
 
-enum { PROTO = 0, CLUSTER = 1 }; /* positions of hello's values */
+enum { PROTO = 0, CLUSTER = 1, MEMBERS = 2 }; /* positions of hello's values */
 
 static void put_str(struct buf *out, const char *name, const char *value)
 {
@@ -29,7 +31,6 @@ static bool is_member(const struct config *config, uint32_t id)
 
 static void put_client_addresses(struct service *s, struct buf *out)
 {
-    pack_cstr(out, "members");
     pack_map(out, s->config->members_count);
     for (uint32_t id = 1; id <= NODES_MAX; id++) {
         if (!is_member(s->config, id)) continue;
@@ -53,6 +54,7 @@ void greet_hello(struct conn *c, uint32_t msgid, const struct rpc_values *values
         return;
     }
     c->greeted = true;
+    c->wants_members = values->at[MEMBERS].number != 0;
     rpc_response_begin(out, msgid);
     pack_map(out, 6);
     put_uint(out, "proto", RPC_PROTO);
@@ -60,7 +62,30 @@ void greet_hello(struct conn *c, uint32_t msgid, const struct rpc_values *values
     put_str(out, "cluster", s->config->cluster);
     put_uint(out, "node", s->config->id);
     put_uint(out, "leader", driver_status(s->driver).leader);
+    pack_cstr(out, "members");
     put_client_addresses(s, out);
+}
+
+static void members_send(struct conn *c)
+{
+    struct buf *out = conn_out(c);
+
+    rpc_notification_begin(out, "members");
+    pack_array(out, 1);
+    put_client_addresses(c->service, out);
+}
+
+void greet_turn(struct service *s)
+{
+    const uint64_t version = peers_client_version(driver_peers(s->driver));
+
+    if (version == s->members_told) return;
+    s->members_told = version;
+    LIST_EACH(at, &s->conns)
+    {
+        struct conn *c = CONTAINER_OF(at, struct conn, member);
+        if (c->wants_members && !c->closing && c->parting_ms == 0) members_send(c);
+    }
 }
 
 /* --- status --- */

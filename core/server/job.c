@@ -25,7 +25,7 @@ void jobs_init(struct jobs *t)
 
 void jobs_fini(struct jobs *t)
 {
-    CHECK(t->count == 0);
+    CHECK(t->count == 0 && t->bytes == 0);
     for (uint32_t place = 0; place < t->places; place++)
         buf_fini(&at_place(t, place)->body);
     for (uint32_t i = 0; i < t->places / CHUNK; i++)
@@ -61,16 +61,31 @@ struct job *job_new(struct jobs *t, struct conn *conn)
     return j;
 }
 
-void job_free(struct jobs *t, struct job *j)
+void job_keep_body(struct jobs *t, struct job *j)
 {
-    CHECK(j->conn != NULL);
-    j->conn = NULL;
-    list_remove(&j->member);
+    CHECK(j->held == 0);
+    j->held = j->body.len;
+    t->bytes += j->held;
+}
+
+void job_drop_body(struct jobs *t, struct job *j)
+{
+    CHECK(t->bytes >= j->held);
+    t->bytes -= j->held;
+    j->held = 0;
     if (j->body.cap > KEEP_BYTES) {
         buf_fini(&j->body);
     } else {
         buf_clear(&j->body);
     }
+}
+
+void job_free(struct jobs *t, struct job *j)
+{
+    CHECK(j->conn != NULL);
+    j->conn = NULL;
+    list_remove(&j->member);
+    job_drop_body(t, j);
     /* At the end: places are used in turn, so that a tag is long in coming back. */
     list_push(&t->spare, &j->member);
     t->count--;

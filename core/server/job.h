@@ -5,8 +5,8 @@
  *
  * Invariants: J1 a job is in exactly one list of its connection: queued (may not start
  * yet), started (the replica has it), or confirmed (a read that waits for room in the
- * output). J2 never more than PENDING_COUNT_MAX jobs, nor PENDING_BYTES_MAX bytes queued in
- * them. */
+ * output); or, a query that is put off, in the service's (query_queue.h). J2 never more than PENDING_COUNT_MAX jobs, nor, one message aside,
+ * PENDING_BYTES_MAX bytes in their bodies. */
 #ifndef CORE_SERVER_JOB_H
 #define CORE_SERVER_JOB_H
 
@@ -35,13 +35,15 @@ struct job {
     uint32_t guards;     /* how many wants before the request's own are its guards */
     uint64_t timeout_ms; /* SESSION_OPEN */
     uint8_t secret[SESSION_SECRET_BYTES]; /* SESSION_OPEN, SESSION_ATTACH */
-    struct buf body; /* WRITE, CALL: request.h; reads: path, after, limit */
+    size_t held;     /* of the body, as jobs.bytes counts it */
+    struct buf body; /* WRITE, CALL: request.h; reads: requests_*.c */
 };
 
 struct jobs {
     struct job **chunks;
     uint32_t places; /* in all chunks */
     uint32_t count;
+    size_t bytes; /* in bodies */
     struct list spare;
 };
 
@@ -51,6 +53,8 @@ void jobs_fini(struct jobs *t); /* every job was ended */
 /* NULL: the table is full. The body is empty, the member unlinked. */
 struct job *job_new(struct jobs *t, struct conn *conn);
 void job_free(struct jobs *t, struct job *j);
+void job_keep_body(struct jobs *t, struct job *j); /* counts it; once */
+void job_drop_body(struct jobs *t, struct job *j);
 struct job *job_find(struct jobs *t, uint64_t tag); /* NULL: gone */
 
 #endif

@@ -61,6 +61,7 @@ static void up(struct link *l)
     l->delay_ms = DELAY_MIN_MS;
     uv_timer_stop(&l->timer);
     log_line(LOG_INFO, "peers", "msg=\"peer connected\" node=%u", l->node);
+    l->context->up(l->context->peers, l->node);
 }
 
 static bool on_refusal(struct link *l, int code)

@@ -28,6 +28,7 @@ struct peer_context {
     bool (*agreed)(void *peers, const struct wire_hello *theirs);
     void (*refused)(void *peers, uint32_t node, int code);        /* us, by that server */
     bool (*frame)(void *peers, uint32_t node, struct bytes body); /* false: not a frame */
+    void (*up)(void *peers, uint32_t node);
     void (*down)(void *peers, uint32_t node);
 };
 

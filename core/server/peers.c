@@ -42,6 +42,7 @@ struct peers {
     size_t held_bytes;
     uint64_t durable;
     char clients[NODES_MAX][ADDRESS_TEXT_MAX];
+    uint64_t clients_version;
 };
 
 /* --- frames out --- */
@@ -118,8 +119,10 @@ static void know_client(struct peers *p, uint32_t node, struct bytes client)
     char *at = p->clients[node - 1];
     size_t len = client.len < ADDRESS_TEXT_MAX ? client.len : 0;
 
+    if (bytes_equal(bytes_of(client.ptr, len), bytes_str(at))) return;
     if (len > 0) memcpy(at, client.ptr, len);
     at[len] = '\0';
+    p->clients_version++;
 }
 
 static int on_greeted(void *ctx, const struct wire_hello *theirs)
@@ -181,6 +184,13 @@ static bool on_frame(void *ctx, uint32_t node, struct bytes body)
 
     if (!p->config.identity->joined) return true; /* as if it were lost on the way */
     return p->config.events.frame(p->config.events.ctx, node, body);
+}
+
+static void on_up(void *ctx, uint32_t node)
+{
+    struct peers *p = ctx;
+
+    if (p->config.identity->joined) p->config.events.up(p->config.events.ctx, node);
 }
 
 static void on_down(void *ctx, uint32_t node)
@@ -250,6 +260,7 @@ struct peers *peers_new(const struct peers_config *config)
                                         .agreed = on_agreed,
                                         .refused = on_refused,
                                         .frame = on_frame,
+                                        .up = on_up,
                                         .down = on_down };
     address_format(config->advertise, p->context.client);
     strcpy(p->clients[c->id - 1], p->context.client);
@@ -311,4 +322,9 @@ void peers_free(struct peers *p)
 const char *peers_client_address(const struct peers *p, uint32_t node)
 {
     return p->clients[node - 1];
+}
+
+uint64_t peers_client_version(const struct peers *p)
+{
+    return p->clients_version;
 }

@@ -19,6 +19,8 @@ struct peers_events {
     void *ctx;
     /* A whole frame of `node`, borrowed. False: it is none, close. */
     bool (*frame)(void *ctx, uint32_t node, struct bytes frame);
+    /* Frames may leave for that node: what was sent to it before may be lost. */
+    void (*up)(void *ctx, uint32_t node);
     /* A connection from or to that node has ended. May come twice for one failure. */
     void (*down)(void *ctx, uint32_t node);
     /* `node` knows this server by another data directory: it must stop. */
@@ -48,5 +50,7 @@ void peers_flush(struct peers *p); /* once per turn */
 
 /* Where that server serves clients, as text; "" when it is not known. Borrowed. */
 const char *peers_client_address(const struct peers *p, uint32_t node);
+/* Rises when one of them changes. */
+uint64_t peers_client_version(const struct peers *p);
 
 #endif

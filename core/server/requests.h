@@ -8,13 +8,14 @@
 #ifndef CORE_SERVER_REQUESTS_H
 #define CORE_SERVER_REQUESTS_H
 
+#include "core/machine/query.h"
 #include "core/server/job.h"
 
 struct requests { /* work space */
     struct buf wants, args;
 };
 
-/* Ties the positions used in requests.c to the method table (CHECK); once, at start. */
+/* Ties the positions used in requests*.c to the method table (CHECK); once, at start. */
 void requests_init(struct requests *q);
 void requests_fini(struct requests *q);
 
@@ -28,6 +29,9 @@ struct read_args {
     uint64_t limit;
 };
 struct read_args read_args_of(const struct job *j);
+
+/* The function of a QUERY and its arguments; borrowed. */
+struct query query_of(const struct job *j);
 
 /* The arguments of a WATCH; of an UNWATCH the id. Borrowed. */
 struct watch_args {

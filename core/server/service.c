@@ -6,7 +6,9 @@
 #include "core/base/log.h"
 #include "core/server/conn.h"
 #include "core/server/dispatch.h"
+#include "core/server/greet.h"
 #include "core/server/listener.h"
+#include "core/server/query_queue.h"
 
 enum { SWEEP_MS = 1000, ZONE_BYTES = 16 << 10 };
 
@@ -36,11 +38,19 @@ static void on_applied(void *ctx, uint64_t slot)
     watches_applied(&s->watches, slot);
 }
 
+static void on_recalled(void *ctx, uint64_t slot, uint64_t zxid_first, uint64_t zxid_last)
+{
+    struct service *s = ctx;
+
+    history_add(&s->watches.history, slot, zxid_first, zxid_last);
+}
+
 static void on_turn(void *ctx)
 {
     struct service *s = ctx;
     struct list due;
 
+    query_queue_turn(s); /* the oldest first */
     list_init(&due); /* what is woken meanwhile is looked at in the next round */
     list_splice(&due, &s->wakes);
     while (!list_empty(&due)) {
@@ -50,13 +60,14 @@ static void on_turn(void *ctx)
     }
     watches_turn(s);
     handover_turn(s);
+    greet_turn(s);
 }
 
 static bool on_again(void *ctx)
 {
     struct service *s = ctx;
 
-    return !list_empty(&s->wakes) || watches_again(s);
+    return !list_empty(&s->wakes) || watches_again(s) || query_queue_again(s);
 }
 
 /* Written output makes room for what waited for it. */
@@ -86,6 +97,7 @@ struct driver_clients service_clients(struct service *s)
                                     .ready = on_ready,
                                     .txn = on_txn,
                                     .applied = on_applied,
+                                    .recalled = on_recalled,
                                     .turn = on_turn,
                                     .again = on_again,
                                     .flush = on_flush };
@@ -127,6 +139,7 @@ void service_init(struct service *s, uv_loop_t *loop, const struct config *confi
     list_init(&s->conns);
     list_init(&s->wakes);
     list_init(&s->dirties);
+    list_init(&s->queries);
     jobs_init(&s->jobs);
     requests_init(&s->requests);
     watches_init(&s->watches);

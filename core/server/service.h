@@ -41,7 +41,7 @@ struct conn {
     struct out out;
     struct buf in;
     struct rpc_scan scan;
-    bool greeted, reading, doomed, closing;
+    bool greeted, wants_members, reading, doomed, closing;
     uint64_t opened_ms, heard_ms;
     uint64_t parting_ms; /* since when it is only drained; 0 = not parting */
     uv_shutdown_t parting;
@@ -62,11 +62,12 @@ struct service {
     bool listening, stopping;
     struct list conns, wakes, dirties;
     uint32_t conns_count;
+    struct list queries; /* jobs put off: query_queue.h */
     struct jobs jobs;
-    size_t queued_bytes; /* bodies of jobs that have not started: J2 */
     struct requests requests;
     struct watches watches;
     struct handover handover;
+    uint64_t members_told; /* version of the members' list */
     uint8_t *read_buffer;
     msgpack_zone zone;
     struct rpc_values values;

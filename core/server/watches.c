@@ -311,7 +311,7 @@ static void replay_end(struct replay *r)
         } else {
             answer_armed(j);
         }
-        dispatch_watched(j);
+        dispatch_done(j);
     }
     replay_free(r);
 }

@@ -49,7 +49,7 @@ void watches_txn(struct watches *w, const struct txn *t, uint64_t zxid);
 void watches_applied(struct watches *w, uint64_t slot);
 
 /* A WATCH job whose read is ready. True: it was answered, its caller ends it. False: it has
- * to catch up; it is ended by dispatch_watched(). */
+ * to catch up; it is ended by dispatch_done(). */
 bool watches_arm(struct job *j);
 void watches_unarm(struct conn *c, uint64_t id);
 void watches_forget(struct conn *c); /* it closes */

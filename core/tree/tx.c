@@ -32,7 +32,7 @@ void tx_reset(struct tx *t)
     t->ops_count = t->ops_max = 0;
     t->zxid = t->session = 0;
     t->time_ms = 0;
-    t->reserved_allowed = t->track_reads = false;
+    t->reserved_allowed = t->read_only = t->track_reads = false;
 }
 
 /* -- Reading -------------------------------------------------------------------------- */
@@ -59,6 +59,7 @@ bool tx_child_next(struct tx *t, struct bytes parent, struct bytes name,
 
 void tx_append_session(struct tx *t, const struct op *op)
 {
+    CHECK(!t->read_only); /* X3 */
     op_encode(&t->ops, op);
     t->ops_count++;
 }
@@ -84,7 +85,7 @@ static int check_room(const struct tx *t, uint64_t count, uint64_t bytes)
 
 static int check_writable(const struct tx *t, struct bytes path)
 {
-    int err = path_check(path);
+    int err = t->read_only ? ERR_READ_ONLY : path_check(path);
 
     if (err != 0) return err;
     return path_is_reserved(path) && !t->reserved_allowed ? ERR_RESERVED : 0;

@@ -6,7 +6,8 @@
  * overlay goes into the leader's pending state and `ops` into the batch. Pure.
  *
  * Invariants: X1 a failed change leaves the transaction as it was. X2 replaying `ops` with
- * tree_apply() on what the transaction was built upon gives exactly the cells of `over`. */
+ * tree_apply() on what the transaction was built upon gives exactly the cells of `over`.
+ * X3 one that is read-only has neither. */
 #ifndef CORE_TREE_TX_H
 #define CORE_TREE_TX_H
 
@@ -28,6 +29,7 @@ struct tx {
     int64_t time_ms;  /* the batch's time, UTC */
     uint64_t session; /* the caller's, 0 = none */
     bool reserved_allowed; /* may change /tidelock */
+    bool read_only;        /* every change is refused: ERR_READ_ONLY */
     struct buf reads;   /* paths read, each as buf_put_bytes(), when `track_reads` */
     bool track_reads;
 };
@@ -46,8 +48,9 @@ bool tx_child_next(struct tx *t, struct bytes parent, struct bytes name,
                    enum kv_direction direction, struct buf *out);
 
 /* The path created (with its sequence number) goes to `created` (cleared first).
- * ERR_BAD_PATH, ERR_TOO_LARGE, ERR_RESERVED, ERR_NO_NODE (no parent), ERR_NODE_EXISTS,
- * ERR_EPHEMERAL_PARENT, ERR_SESSION_EXPIRED (ephemeral without a live session). */
+ * ERR_BAD_PATH, ERR_READ_ONLY, ERR_TOO_LARGE, ERR_RESERVED, ERR_NO_NODE (no parent),
+ * ERR_NODE_EXISTS, ERR_EPHEMERAL_PARENT, ERR_SESSION_EXPIRED (ephemeral without a live
+ * session). */
 int tx_create(struct tx *t, struct bytes path, struct bytes data, unsigned flags,
               struct buf *created);
 

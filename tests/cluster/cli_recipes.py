@@ -158,6 +158,36 @@ def a_value_is_put_read_listed_and_rolled_back():
     prints("5\n", "config", "rollback", "/c/v", "1")
     prints("one", "get", "/c/v")
     same(answers("config", "put", "/c/v", "six")["version"], 6, "put")
+    prints("7\n", "config", "put", "/c/v", "seven", "--keep", "2")
+    same([v["version"] for v in answers("config", "versions", "/c/v")["versions"]], [6, 7],
+         "the versions kept")
+    fails(USAGE, "a number from 1 to 400", "config", "put", "/c/v", "x", "--keep", "0")
+
+
+@rule
+def reading_values_costs_no_transaction_unless_one_was_written_past_the_recipe():
+    cli("config", "put", "/c/free", "one")
+    before = cluster.wait_equal()[0]["zxid"]
+    prints("one", "config", "get", "/c/free")
+    prints("one", "config", "get", "/c/free", "--any")
+    same(len(answers("config", "versions", "/c/free")["versions"]), 1, "versions")
+    same(cluster.wait_equal()[0]["zxid"], before, "zxid")
+    cli("set", "/c/free", "plain")
+    fails(FAILED, "read_only", "config", "get", "/c/free", "--any")
+    same(answers("config", "get", "/c/free")["version"], 2, "version")
+    prints("plain", "config", "get", "/c/free", "--any")
+
+
+@rule
+def a_function_that_only_reads_is_run_without_a_session():
+    prints("null\n", "call", "--read", "lock.holder", '{"path":"/none"}')
+    prints("null\n", "call", "--read", "--any", "lock.holder", '{"path":"/none"}')
+    same(answers("call", "--read", "lock.holder", '{"path":"/none"}')["value"], None, "value")
+    fails(FAILED, "read_only", "call", "--read", "lock.acquire", '{"path":"/none"}')
+    fails(USAGE, "neither --guard nor --wait", "call", "--read", "a.b", "--wait", "1")
+    fails(USAGE, "with --read only", "call", "--any", "a.b")
+    for command in (("get", "/c"), ("ls", "/c"), ("stat", "/c")):
+        same(cli(*command, "--any")[::2], (OK, ""), " ".join(command))
 
 
 @rule
@@ -301,6 +331,8 @@ def candidates_lead_one_at_a_time_and_leave_the_queue_when_told():
     third.send_signal(signal.SIGTERM)
     same(finish(third)[0], 143, "status of a candidate that is told to end")
     fails(FAILED, "timeout", "elect", "/e/q", "--wait", "200", "--", "true")
+    fails(CONFLICT, "another one holds the leadership", "elect", "/e/q", "--wait", "0", "--",
+          "true")
     first.send_signal(signal.SIGTERM)
     same(finish(first)[0], 143, "status")
     same(finish(second), (OK, "second\n", ""), "the next one")

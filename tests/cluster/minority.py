@@ -52,12 +52,15 @@ def check_alone(node):
                               ("stat", "/m"), ("children", "/m"), ("session.open",),
                               ("session.attach", session.id, session.secret),
                               ("call", "lock.holder", {"path": "/l"}),
+                              ("query", "lock.holder", {"path": "/l"}),
                               ("call", "lock.acquire", {"path": "/l"})):
             refused_quickly(c, method, *args)
         got = c.call("get", "/m", consistency="any")
         same(got["data"], b"before", "any read")
         same(c.call("children", "/m", consistency="any")["children"], ["a"], "any listing")
         same(c.call("stat", "/m", consistency="any")["stat"]["numChildren"], 1, "any stat")
+        same(c.call("query", "lock.holder", {"path": "/l"}, consistency="any")["value"], None,
+             "any query")
         same(c.call("ping"), None, "ping")
         many = [c.send("set", "/m", b"x") for _ in range(1000)]
         for msgid in many:
@@ -93,11 +96,17 @@ def a_leader_without_followers_refuses_at_once():
 def the_commands_end_with_status_7_within_their_time():
     for args in (("get", "/m"), ("set", "/m", "x"), ("create", "/n"), ("delete", "/m"),
                  ("ls", "/"), ("stat", "/m"), ("call", "lock.holder", '{"path":"/l"}'),
+                 ("call", "--read", "lock.holder", '{"path":"/l"}'),
+                 ("config", "get", "/m"), ("config", "versions", "/m"),
                  ("lock", "/l", "--", "true")):
         status, text, took = cli(*args)
         assert status == 7, "%s: status %d, wanted 7: %s" % (args[0], status, text)
         assert "no_quorum" in text, text
         assert took < 1.3, "%s took %.1f s of its 0.8" % (args[0], took)
+    for args in (("get", "/m"), ("ls", "/"), ("stat", "/m"),
+                 ("call", "--read", "lock.holder", '{"path":"/l"}')):
+        status, text, took = cli(*args, "--any")
+        assert status == 0 and took < 1.3, "%s --any: %d, %.1f s" % (args[0], status, took)
     status, text, took = cli("status")
     assert took < 1.3, "status took %.1f s of its 0.8" % took
     print("# status, with one of three: exit %d, %d lines" % (status, text.count("\n")))

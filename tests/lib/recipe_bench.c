@@ -128,7 +128,8 @@ static void describe(struct bench_call *c)
     }
 }
 
-static void run_call(struct recipe_bench *b, struct bench_call *c, bool cancel)
+static void run_script(struct recipe_bench *b, struct bench_call *c, struct tx *t,
+                       bool cancel)
 {
     const char *dot = strchr(c->function, '.');
     size_t recipe_len = (size_t) (dot - c->function);
@@ -139,15 +140,21 @@ static void run_call(struct recipe_bench *b, struct bench_call *c, bool cancel)
                                 .seq = c->seq,
                                 .cancel = cancel };
     struct scripts *scripts = host_scripts(b->host);
-    struct tx t;
 
-    begin(b, &t, c->session);
     result_fini(&c->last);
     c->last = (struct script_result){ 0 };
-    scripts->run(scripts, &call, &t, &c->last);
+    scripts->run(scripts, &call, t, &c->last);
     c->runs++;
     b->runs++;
     describe(c);
+}
+
+static void run_call(struct recipe_bench *b, struct bench_call *c, bool cancel)
+{
+    struct tx t;
+
+    begin(b, &t, c->session);
+    run_script(b, c, &t, cancel);
     if (c->last.outcome == SCRIPT_WAIT && c->last.paths.len == 0) {
         buf_put_bytes_raw(&c->last.paths, buf_bytes(&t.reads));
     }
@@ -170,8 +177,8 @@ static void run_due(struct recipe_bench *b)
     }
 }
 
-size_t bench_call_packed(struct recipe_bench *b, uint64_t session, const char *function,
-                         struct bytes args)
+static size_t make_call(struct recipe_bench *b, uint64_t session, const char *function,
+                        struct bytes args)
 {
     size_t handle = b->calls_count++;
     struct bench_call *c = &b->calls[handle];
@@ -180,7 +187,15 @@ size_t bench_call_packed(struct recipe_bench *b, uint64_t session, const char *f
     *c = (struct bench_call){ .session = session, .seq = handle + 1 };
     snprintf(c->function, sizeof(c->function), "%s", function);
     buf_put_bytes_raw(&c->args, args);
-    run_call(b, c, false);
+    return handle;
+}
+
+size_t bench_call_packed(struct recipe_bench *b, uint64_t session, const char *function,
+                         struct bytes args)
+{
+    size_t handle = make_call(b, session, function, args);
+
+    run_call(b, &b->calls[handle], false);
     run_due(b);
     return handle;
 }
@@ -202,22 +217,46 @@ static int evaluate(lua_State *L)
     return 0;
 }
 
-size_t bench_call(struct recipe_bench *b, uint64_t session, const char *function,
-                  const char *args)
+/* The value of a Lua expression, packed; the caller frees it. */
+static struct buf pack_expression(const char *args)
 {
     struct sandbox s;
     struct expression e = { 0 };
     char text[400];
-    size_t call;
 
     snprintf(text, sizeof(text), "return %s", args);
     e.text = bytes_str(text);
     CHECK(sandbox_open(&s, (struct sandbox_budget){ .memory_max = 1u << 24 }) == 0);
     CHECK(sandbox_call(&s, evaluate, &e) == LUA_OK);
     sandbox_close(&s);
-    call = bench_call_packed(b, session, function, buf_bytes(&e.out));
-    buf_fini(&e.out);
+    return e.out;
+}
+
+size_t bench_call(struct recipe_bench *b, uint64_t session, const char *function,
+                  const char *args)
+{
+    struct buf packed = pack_expression(args);
+    size_t call = bench_call_packed(b, session, function, buf_bytes(&packed));
+
+    buf_fini(&packed);
     return call;
+}
+
+const char *bench_query(struct recipe_bench *b, const char *function, const char *args)
+{
+    struct buf packed = pack_expression(args);
+    size_t handle = make_call(b, 0, function, buf_bytes(&packed));
+    struct tx t;
+
+    tx_init(&t, &b->state.view, 1);
+    t.read_only = true;
+    t.zxid = b->zxid;
+    t.time_ms = b->time_ms;
+    run_script(b, &b->calls[handle], &t, false);
+    CHECK(t.ops_count == 0 && t.over.count == 0);
+    tx_fini(&t);
+    buf_fini(&packed);
+    return bench_text(b, handle);
 }
 
 const char *bench_text(struct recipe_bench *b, size_t call)

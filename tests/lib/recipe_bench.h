@@ -47,6 +47,8 @@ size_t bench_call(struct recipe_bench *b, uint64_t session, const char *function
                   const char *args);
 size_t bench_call_packed(struct recipe_bench *b, uint64_t session, const char *function,
                          struct bytes args);
+/* As a query: nothing is written. Returns what it came to, as bench_text() would. */
+const char *bench_query(struct recipe_bench *b, const char *function, const char *args);
 /* What the call stands at now. */
 const char *bench_text(struct recipe_bench *b, size_t call);
 bool bench_waits(struct recipe_bench *b, size_t call);

@@ -160,6 +160,19 @@ static void io_write(void *ctx, const struct paxos_write *w)
     *v = w->vote;
 }
 
+/* The last slots of an earlier life, one by one; each zxid once. */
+static void io_recalled(void *ctx, uint64_t slot, uint64_t zxid_first, uint64_t zxid_last)
+{
+    struct trio_node *n = ctx;
+
+    CHECK(n->recalled == 0 || slot == n->recalled_last + 1);
+    CHECK((zxid_first == 0) == (zxid_last == 0) && zxid_first <= zxid_last);
+    if (n->recalled_zxid != 0 && zxid_first != 0) CHECK(zxid_first == n->recalled_zxid + 1);
+    if (zxid_last != 0) n->recalled_zxid = zxid_last;
+    n->recalled_last = slot;
+    n->recalled++;
+}
+
 static int io_read_log(void *ctx, uint64_t slot, struct proposal *p)
 {
     struct trio_node *n = ctx;
@@ -287,6 +300,7 @@ bool trio_restart(struct trio *t, uint32_t id)
     }
     restored.votes = votes;
     n->seq = n->seq_durable = n->zxid_told = 0;
+    n->recalled = n->recalled_last = n->recalled_zxid = 0;
 
     struct replica_config config = {
         .paxos = { .self = id,
@@ -296,7 +310,7 @@ bool trio_restart(struct trio *t, uint32_t id)
                    .election_max_ms = ELECTION_MAX_MS,
                    .seed = 1 },
         .io = { n, io_send, io_write, io_read_log, io_txn, io_answer, io_ready, io_role,
-                io_applied, io_stop },
+                io_applied, io_recalled, io_stop },
         .scripts = &t->scripts,
         .applied = &n->applied,
         .boot = ++n->boot,
@@ -370,6 +384,12 @@ void trio_tick(struct trio *t, uint32_t id, uint64_t ms)
 void trio_turn(struct trio *t, uint32_t id)
 {
     replica_turn(node_of(t, id)->replica, now(t));
+    replica_check(node_of(t, id)->replica);
+}
+
+void trio_peer_up(struct trio *t, uint32_t id, uint32_t peer)
+{
+    replica_peer_up(node_of(t, id)->replica, now(t), peer);
     replica_check(node_of(t, id)->replica);
 }
 

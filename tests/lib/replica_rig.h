@@ -50,6 +50,7 @@ struct trio_node {
     uint64_t chosen;
     struct vote slots[TRIO_SLOTS_MAX]; /* the log, at slot % TRIO_SLOTS_MAX */
     uint64_t trimmed;                  /* the log has nothing up to here */
+    uint64_t recalled, recalled_last, recalled_zxid; /* slots, told of at the last start */
     uint64_t zxid_told; /* of the last transaction told of; 0 = none yet */
     int stops;
 };
@@ -79,6 +80,7 @@ struct replica_status trio_status(struct trio *t, uint32_t id);
 /* Time and leadership. */
 void trio_tick(struct trio *t, uint32_t id, uint64_t ms); /* time passes; only `id` ticks */
 void trio_turn(struct trio *t, uint32_t id);
+void trio_peer_up(struct trio *t, uint32_t id, uint32_t peer); /* `id` can reach it (again) */
 void trio_durable(struct trio *t, uint32_t id);
 /* Everything that can happen happens at once, except what is held, cut or slow. */
 void trio_settle(struct trio *t);

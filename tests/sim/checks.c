@@ -7,7 +7,8 @@
  *     S5  promises and votes survive crashes
  *     S6  no promise, vote or prepare leaves before its own record is on the platter
  *     S7  an acknowledged write is in the history, under the zxid that was told
- *     S8  a request without a session takes effect at most once */
+ *     S8  a request without a session takes effect at most once
+ *     S9  what a replica says at its start that a slot gave is what it gave */
 #include <stdlib.h>
 
 #include "core/base/check.h"
@@ -32,6 +33,7 @@ struct slot_truth {
     uint64_t value;   /* hash of the chosen proposal */
     uint64_t digest;  /* of the state after it */
     uint64_t history; /* of the valid batches up to it */
+    uint64_t zxid_first, zxid_last; /* 0: it gave no transaction */
 };
 
 struct created {
@@ -185,12 +187,15 @@ static void once_without_session(struct world *w, const struct txn *t)
     }
 }
 
-static void remember_zxids(struct world *w, const struct proposal *p)
+static void remember_zxids(struct world *w, struct slot_truth *truth,
+                           const struct proposal *p)
 {
     struct batch b;
     struct txn t;
 
     if (batch_decode(blob_bytes(p->batch), &b) != 0) broken(w, "a chosen batch is no batch");
+    if (b.count > 0) truth->zxid_first = b.zxid_first;
+    if (b.count > 0) truth->zxid_last = b.zxid_first + b.count - 1;
     for (uint32_t i = 0; i < b.count; i++) {
         uint64_t zxid = b.zxid_first + i;
 
@@ -226,7 +231,17 @@ static void first_applied(struct world *w, struct slot_truth *t, uint64_t slot,
         broken(w, "slot %" PRIu64 " counts, but was computed on another history", slot);
     }
     t->history = hash_u64(t->value, history_before);
-    remember_zxids(w, p);
+    remember_zxids(w, t, p);
+}
+
+void checks_recalled(struct world *w, struct server *n, uint64_t slot, uint64_t zxid_first,
+                     uint64_t zxid_last)
+{
+    const struct slot_truth *t = truth(w, slot);
+
+    if (!t->applied || t->zxid_first != zxid_first || t->zxid_last != zxid_last) {
+        broken(w, "node %u recalls of slot %" PRIu64 " what it did not give", n->id, slot);
+    }
 }
 
 uint64_t checks_history(struct world *w, uint64_t slot)

@@ -19,11 +19,11 @@
 #include "core/tree/node.h"
 #include "tests/sim/sim.h"
 
-enum kind { OPEN = 1, SETUP, OWN_CREATE, OWN_SET, KEY_SET, KEY_GET, LOCK, GUARDED, UNLOCK, ANON_SET,
-            RENEW };
+enum kind { OPEN = 1, SETUP, OWN_CREATE, OWN_SET, KEY_SET, KEY_GET, KEY_QUERY, LOCK, GUARDED,
+            UNLOCK, ANON_SET, RENEW };
 static const char *const kind_names[] = { "?",       "open",   "set-up", "own create",  "own set",
-                                          "key set", "get",    "lock",   "guarded set", "unlock",
-                                          "set without session", "renew" };
+                                          "key set", "get",    "query",  "lock", "guarded set",
+                                          "unlock",  "set without session", "renew" };
 
 struct ask {
     enum kind kind; /* 0 = free */
@@ -105,7 +105,8 @@ static void encode(struct client *c, const struct ask *a, struct buf *out)
         break;
     case SETUP:
         r.single = false;
-        r.wants_count = SIM_KEYS + 2;
+        r.wants_count = SIM_KEYS + 3;
+        put_want(&wants, WANT_CREATE, SCRIPT_DIRECTORY "/sim", values_recipe, 0);
         put_want(&wants, WANT_CREATE, "/key/ledger", data, 0);
         put_want(&wants, WANT_CREATE, "/anon", data, 0);
         for (int i = 0; i < SIM_KEYS; i++) {
@@ -140,6 +141,7 @@ static void encode(struct client *c, const struct ask *a, struct buf *out)
                                  : buf_bytes(&args);
         break;
     case KEY_GET:
+    case KEY_QUERY:
     case RENEW:
         CHECK(false); /* these do not go through the log */
     }
@@ -158,6 +160,11 @@ static uint64_t tag_of(struct client *c, const struct ask *a)
     return ++c->generation << 16 | (uint64_t) c->id << 8 | (uint64_t) (a - c->asks);
 }
 
+static bool is_read(enum kind kind)
+{
+    return kind == KEY_GET || kind == KEY_QUERY || kind == RENEW;
+}
+
 static void send(struct client *c, struct ask *a)
 {
     struct world *w = c->world;
@@ -168,7 +175,7 @@ static void send(struct client *c, struct ask *a)
     if (!n->up) return;
     trace(w, "client %u asks node %u: %s seq %" PRIu64, c->id, n->id, kind_names[a->kind],
           a->seq);
-    if (a->kind == KEY_GET || a->kind == RENEW) {
+    if (is_read(a->kind)) {
         replica_read(n->replica, node_time(n), a->tag, a->kind == RENEW ? c->session : 0);
     } else {
         encode(c, a, &request);
@@ -190,7 +197,7 @@ static struct ask *place(struct client *c, enum kind kind)
 
 static bool has_seq(enum kind kind)
 {
-    return kind != OPEN && kind != KEY_GET && kind != RENEW && kind != ANON_SET;
+    return kind != OPEN && kind != ANON_SET && !is_read(kind);
 }
 
 static void ask(struct client *c, enum kind kind)
@@ -272,25 +279,6 @@ static void same_as_before(struct client *c, const struct ask *a, struct bytes r
     shared->results[at].hash = hash;
 }
 
-static uint64_t token_of(const struct result *r)
-{
-    /* {path = "/lock/holder", token = n}: the number is the last thing of the value. */
-    struct bytes v = r->value;
-    uint64_t token = 0;
-
-    for (size_t i = 0; i + 6 < v.len; i++) {
-        if (memcmp(v.ptr + i, "\xa5token", 6) != 0) continue;
-
-        const uint8_t *at = v.ptr + i + 6;
-        size_t bytes = *at < 0x80 ? 0 : (size_t) 1 << (*at - 0xcc);
-
-        if (*at < 0x80) return *at;
-        for (size_t k = 1; k <= bytes; k++) token = token << 8 | at[k];
-        return token;
-    }
-    return 0;
-}
-
 /* A5: between a grant and a write under it, nobody else was granted the lock. */
 static void fenced(struct world *w, struct marks *marks, uint64_t token, uint64_t zxid)
 {
@@ -313,7 +301,7 @@ static void fenced(struct world *w, struct marks *marks, uint64_t token, uint64_
 
 static void locked(struct client *c, const struct ask *a, const struct result *r)
 {
-    uint64_t token = token_of(r);
+    uint64_t token = values_token(r->value);
 
     if (r->code != 0) broken(c->world, "the lock was refused: %s", error_name(r->code));
     if (token <= a->floor) broken(c->world, "token %" PRIu64 " did not rise", token);
@@ -357,6 +345,7 @@ static void judge(struct client *c, const struct ask *a, const struct result *r)
         return;
     case OPEN:
     case KEY_GET:
+    case KEY_QUERY:
     case ANON_SET:
     case RENEW:
         return;
@@ -417,7 +406,7 @@ void clients_answer(struct server *n, uint64_t tag, int code, struct bytes bytes
     a->kind = 0;
 }
 
-/* A3, for reads. */
+/* A3, for reads, whichever way the register is read. */
 static void got(struct server *n, struct client *c, const struct ask *a)
 {
     char path[32];
@@ -425,12 +414,14 @@ static void got(struct server *n, struct client *c, const struct ask *a)
 
     snprintf(path, sizeof path, "/key/k%u", a->key);
     node_read(&replica_machine(n->replica)->applied->view, bytes_str(path), &node);
-    if (node.mzxid < a->floor) {
-        broken(c->world,
-               "a read at node %u shows zxid %" PRIu64 " after %" PRIu64 " had ended", n->id,
-               node.mzxid, a->floor);
+
+    uint64_t zxid = a->kind == KEY_GET ? node.mzxid : values_query(n, path);
+
+    if (zxid < a->floor) {
+        broken(c->world, "a %s at node %u shows zxid %" PRIu64 " after %" PRIu64 " had ended",
+               kind_names[a->kind], n->id, zxid, a->floor);
     }
-    if (node.mzxid > shared->key_zxid[a->key]) shared->key_zxid[a->key] = node.mzxid;
+    if (zxid > shared->key_zxid[a->key]) shared->key_zxid[a->key] = zxid;
 }
 
 void clients_ready(struct server *n, uint64_t tag, int code)
@@ -444,7 +435,7 @@ void clients_ready(struct server *n, uint64_t tag, int code)
         return;
     }
     if (code != 0) return;
-    if (a->kind == KEY_GET) got(n, c, a);
+    if (a->kind == KEY_GET || a->kind == KEY_QUERY) got(n, c, a);
     if (a->kind == RENEW) extend(c, a->began_us);
     a->kind = 0;
 }
@@ -488,7 +479,7 @@ static void next_ask(struct client *c)
         ask(c, LOCK);
         return;
     default:
-        ask(c, KEY_GET);
+        ask(c, chance(w, 500) ? KEY_GET : KEY_QUERY);
         return;
     }
 }

@@ -28,10 +28,23 @@ static void fault_crash(struct world *w)
     world_at(w, 1000 + rng_below(&w->rng, 1500000), restart, n);
 }
 
+static void tell_up(struct server *from, uint32_t to)
+{
+    if (!from->up) return;
+    replica_peer_up(from->replica, node_time(from), to);
+    node_soon(from);
+}
+
+/* A connection that was never told to be down may come up all the same. */
 static void mend(struct world *w, void *ctx)
 {
     (void) ctx;
-    memset(w->cut, 0, sizeof w->cut);
+    for (uint32_t a = 0; a < w->options.nodes; a++) {
+        for (uint32_t b = 0; b < w->options.nodes; b++) {
+            if (w->cut[a][b]) tell_up(&w->nodes[a], b + 1);
+            w->cut[a][b] = false;
+        }
+    }
     trace(w, "the network is whole");
 }
 

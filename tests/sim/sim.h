@@ -5,6 +5,7 @@
  *     network.c   loss, duplication, reordering, delay, partitions
  *     disk.c      the log as bytes (core/log/record.h): group commit, lost and torn writes
  *     clients.c   sessions that write, read, renew, take locks, and ask again elsewhere
+ *     values.c    what recipes answer; queries
  *     checks.c    what must hold after every event
  *     faults.c    what goes wrong, and when
  *     main.c      seeds, jobs, replay
@@ -173,6 +174,11 @@ bool clients_idle(const struct world *w);
 void clients_expired(struct world *w, uint64_t session);
 void clients_check_end(struct world *w);
 
+/* values.c */
+extern const char values_recipe[]; /* of "sim", whose function values_query() runs */
+uint64_t values_token(struct bytes value); /* of a lock's grant; 0: it is none */
+uint64_t values_query(struct server *n, const char *path); /* the node's mzxid there, now */
+
 /* faults.c */
 void faults_start(struct world *w);
 void faults_heal(struct world *w);
@@ -185,6 +191,8 @@ void checks_created(struct world *w, struct server *n, const struct vote *v);
 void checks_leaves(struct world *w, struct server *from, struct bytes frame);
 void checks_applied(struct world *w, struct server *n, uint64_t slot, const struct proposal *p,
                     bool counted);
+void checks_recalled(struct world *w, struct server *n, uint64_t slot, uint64_t zxid_first,
+                     uint64_t zxid_last);
 void checks_restored(struct world *w, uint32_t node, const struct disk_restored *r);
 uint64_t checks_history(struct world *w, uint64_t slot);
 void checks_acknowledged(struct world *w, uint64_t zxid, uint64_t session, uint64_t seq);

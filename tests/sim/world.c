@@ -121,6 +121,13 @@ static void io_write(void *ctx, const struct paxos_write *write)
     disk_append(n, write);
 }
 
+static void io_recalled(void *ctx, uint64_t slot, uint64_t zxid_first, uint64_t zxid_last)
+{
+    struct server *n = ctx;
+
+    checks_recalled(n->world, n, slot, zxid_first, zxid_last);
+}
+
 static int io_read_log(void *ctx, uint64_t slot, struct proposal *p)
 {
     const struct server *n = ctx;
@@ -277,7 +284,7 @@ static struct replica_config config_of(struct server *n, uint64_t boot)
                    .election_max_ms = ELECTION_MAX_MS,
                    .seed = w->options.seed },
         .io = { n, io_send, io_write, io_read_log, io_txn, io_answer, io_ready, io_role,
-                io_applied, io_stop },
+                io_applied, io_recalled, io_stop },
         .scripts = host_scripts(n->host),
         .applied = &n->applied,
         .boot = boot,

@@ -370,6 +370,33 @@ static void a_plain_write_becomes_a_version(void)
     bench_fini(&b);
 }
 
+static void readers_can_be_queried(void)
+{
+    fresh();
+    STR(bench_query(&b, "config.get", "{ path = '/c' }"), "nil");
+    put_many(3);
+    OK(tells(bench_query(&b, "config.get", "{ path = '/c' }"), 3, "v3"));
+    OK(tells(bench_query(&b, "config.get", "{ path = '/c', version = 2 }"), 2, "v2"));
+    OK(strstr(bench_query(&b, "config.versions", "{ path = '/c' }"), "\"version\"=>3") !=
+       NULL);
+    OK(strstr(bench_query(&b, "config.history", "{ path = '/c', after = 2 }"), "v3") != NULL);
+    OK(strstr(bench_query(&b, "config.put", "{ path = '/c', data = 'x' }"), "read_only: ") !=
+       NULL);
+    bench_fini(&b);
+}
+
+/* F2: no query may give a number to what is not kept yet. */
+static void a_plain_write_is_no_version_in_a_query(void)
+{
+    fresh();
+    put("one");
+    ask(2, "plain.set", "{ '/c', 'two' }");
+    OK(strstr(bench_query(&b, "config.get", "{ path = '/c' }"), "read_only: ") != NULL);
+    OK(tells(ask(1, "config.get", "{ path = '/c' }"), 2, "two"));
+    OK(tells(bench_query(&b, "config.get", "{ path = '/c' }"), 2, "two"));
+    bench_fini(&b);
+}
+
 static void a_plain_write_reaches_a_watcher(void)
 {
     fresh();
@@ -518,6 +545,8 @@ int main(void)
     TEST(a_watcher_too_far_behind_gets_the_newest_and_is_told);
     TEST(a_watcher_may_give_up);
     TEST(a_plain_write_becomes_a_version);
+    TEST(readers_can_be_queried);
+    TEST(a_plain_write_is_no_version_in_a_query);
     TEST(a_plain_write_reaches_a_watcher);
     TEST(a_node_that_was_there_before_is_version_1);
     TEST(a_null_that_is_written_is_a_version_without_data);

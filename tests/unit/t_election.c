@@ -204,6 +204,38 @@ static void a_withdrawn_campaign_leaves_the_queue(void)
     bench_fini(&b);
 }
 
+static void who_only_tries_is_told_nil_and_does_not_wait(void)
+{
+    static const char args[] = "{ path = '/e', value = 'v', try = true }";
+
+    fresh();
+    OK(strstr(ask(1, "election.campaign", args), "token") != NULL);
+    STR(ask(2, "election.campaign", args), "nil");
+    IS(children("/e/queue"), 0);
+    campaign(3);
+    STR(ask(2, "election.campaign", args), "nil");
+    IS(children("/e/queue"), 1);
+    IS(leader(), 1);
+    bench_fini(&b);
+}
+
+static void who_leads_and_who_waits_can_be_queried(void)
+{
+    fresh();
+    STR(bench_query(&b, "election.observe", "{ path = '/e' }"), "nil");
+    campaign(1);
+    campaign(2);
+    OK(strstr(bench_query(&b, "election.observe", "{ path = '/e' }"), "\"session\"=>1") !=
+       NULL);
+    OK(strstr(bench_query(&b, "election.candidates", "{ path = '/e' }"),
+              "\"session\"=>2") != NULL);
+    OK(strstr(bench_query(&b, "election.observe", "{ path = '/none', after = 0 }"),
+              "read_only: ") != NULL);
+    OK(strstr(bench_query(&b, "election.campaign", "{ path = '/e' }"), "read_only: ") != NULL);
+    IS(leader(), 1);
+    bench_fini(&b);
+}
+
 static void a_dead_candidate_holds_nobody_up(void)
 {
     fresh();
@@ -534,6 +566,8 @@ int main(void)
     TEST(another_ephemeral_node_names_no_term);
     TEST(an_election_may_be_called_leader_itself);
     TEST(a_withdrawn_campaign_leaves_the_queue);
+    TEST(who_only_tries_is_told_nil_and_does_not_wait);
+    TEST(who_leads_and_who_waits_can_be_queried);
     TEST(a_dead_candidate_holds_nobody_up);
     TEST(a_candidate_may_have_no_value);
     TEST(the_end_of_a_term_runs_two_campaigns_however_many_wait);

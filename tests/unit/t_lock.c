@@ -249,6 +249,8 @@ static void the_holder_can_be_asked_for(void)
              (long long) n.ctime, (unsigned long long) n.czxid);
     call = bench_call(&b, 0, "lock.holder", "{ path = '/l' }");
     STR(bench_text(&b, call), text);
+    OK(strstr(bench_query(&b, "lock.holder", "{ path = '/l' }"), "token") != NULL);
+    OK(strstr(bench_query(&b, "lock.acquire", "{ path = '/l' }"), "read_only: ") != NULL);
     bench_fini(&b);
 }
 

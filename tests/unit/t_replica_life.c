@@ -1,5 +1,5 @@
-/* t_replica_life.c -- what a replica refuses, how it catches up, restarts and stops, one
- * rule a test.
+/* t_replica_life.c -- what a replica refuses, how it meets links that come up, catches up,
+ * restarts and stops, one rule a test.
  *
  * Method: the rig of tests/lib/replica_rig.h. Server 1 leads. */
 #include <stdlib.h>
@@ -161,6 +161,49 @@ static void what_finds_no_room_at_the_leader_is_sent_again(void)
     end();
 }
 
+/* --- links --- */
+
+/* Two more lie behind the lost one: the leader takes none of them before it. */
+static void a_link_that_comes_up_sends_what_was_lost_again_at_once(void)
+{
+    uint64_t first;
+
+    begin(3);
+    first = trio_mark(t, 2);
+    for (int i = 0; i < 3; i++) {
+        if (i > 0) trio_mark(t, 2);
+        trio_turn(t, 2);
+        OK(trio_drop(t, 2, 1, FRAME_FORWARD));
+    }
+    trio_peer_up(t, 2, 3); /* a follower: nothing was asked of it */
+    trio_settle(t);
+    IS(t->sent[FRAME_FORWARD], 3);
+    trio_peer_up(t, 2, 1);
+    trio_settle(t);
+    IS(t->sent[FRAME_FORWARD], 4);
+    for (uint64_t tag = first; tag < first + 3; tag++) IS(code(tag), 0);
+    IS(trio_marks(t, 1), 3);
+    end();
+}
+
+static void a_link_that_comes_up_doubles_nothing(void)
+{
+    uint64_t tag;
+
+    begin(3);
+    hold(1, FRAME_FORWARD_NEXT);
+    tag = trio_mark(t, 2);
+    trio_turn(t, 2);
+    trio_peer_up(t, 2, 1);
+    trio_settle(t);
+    trio_peer_up(t, 2, 1);
+    release();
+    IS(t->sent[FRAME_FORWARD], 2);
+    IS(count(tag), 1);
+    IS(trio_marks(t, 1), 1);
+    end();
+}
+
 /* --- catch-up --- */
 
 static void write_at(uint32_t id, const char *path, struct bytes data)
@@ -260,6 +303,72 @@ static void a_restarted_replica_replays_its_log(void)
     trio_pass(t, 2 * HEARTBEAT_MS);
     OK(trio_exists(t, 3, "/a"));
     all_agree();
+    end();
+}
+
+static void what_was_applied_before_a_restart_is_recalled_up_to_the_state(void)
+{
+    begin(3);
+    const struct trio_node *n = &t->nodes[2];
+
+    for (int i = 0; i < 5; i++) {
+        trio_mark(t, 2);
+        trio_settle(t);
+    }
+    trio_pass(t, HEARTBEAT_MS);
+    const uint64_t applied = trio_status(t, 3).applied, zxid = trio_status(t, 3).zxid;
+
+    trio_crash(t, 3);
+    OK(trio_restart(t, 3));
+    OK(n->recalled >= 5);
+    IS(n->recalled_last, applied);
+    IS(n->recalled_zxid, zxid);
+    end();
+}
+
+/* Where no reign begins in what is left, the newest slot tells that all of it counted. */
+static void a_log_that_was_cut_is_recalled_as_far_as_it_goes(void)
+{
+    begin(3);
+    for (int i = 0; i < 5; i++) {
+        trio_mark(t, 2);
+        trio_settle(t);
+    }
+    trio_pass(t, HEARTBEAT_MS);
+    t->nodes[2].trimmed = trio_status(t, 3).applied - 2;
+    trio_crash(t, 3);
+    OK(trio_restart(t, 3));
+    IS(t->nodes[2].recalled, 2);
+    trio_crash(t, 3);
+    t->nodes[2].trimmed += 2;
+    OK(trio_restart(t, 3));
+    IS(t->nodes[2].recalled, 0);
+    end();
+}
+
+static void more_than_a_window_of_an_older_reign_is_recalled_from_its_middle(void)
+{
+    begin(3);
+    for (uint32_t i = 0; i < WINDOW_MAX + 10; i++) {
+        trio_mark(t, 1);
+        trio_settle(t);
+    }
+    const uint64_t last = trio_status(t, 1).applied;
+
+    trio_lead(t, 2);
+    trio_mark(t, 2);
+    trio_settle(t);
+    trio_pass(t, HEARTBEAT_MS);
+    const uint64_t applied = trio_status(t, 3).applied;
+
+    t->nodes[2].trimmed = last - WINDOW_MAX - 1;
+    trio_crash(t, 3);
+    OK(trio_restart(t, 3));
+    IS(t->nodes[2].recalled, applied - last + WINDOW_MAX + 1);
+    t->nodes[2].trimmed++; /* all that is left of it might be void */
+    trio_crash(t, 3);
+    OK(trio_restart(t, 3));
+    IS(t->nodes[2].recalled, applied - last);
     end();
 }
 
@@ -401,10 +510,15 @@ int main(void)
     TEST(requests_are_bounded_by_bytes);
     TEST(reads_are_bounded_by_count);
     TEST(what_finds_no_room_at_the_leader_is_sent_again);
+    TEST(a_link_that_comes_up_sends_what_was_lost_again_at_once);
+    TEST(a_link_that_comes_up_doubles_nothing);
     TEST(a_catch_up_answer_is_bounded_in_slots_and_says_its_end);
     TEST(a_catch_up_answer_is_bounded_in_bytes);
     TEST(a_slot_that_the_log_no_longer_has_ends_the_answer);
     TEST(a_restarted_replica_replays_its_log);
+    TEST(what_was_applied_before_a_restart_is_recalled_up_to_the_state);
+    TEST(a_log_that_was_cut_is_recalled_as_far_as_it_goes);
+    TEST(more_than_a_window_of_an_older_reign_is_recalled_from_its_middle);
     TEST(a_log_that_does_not_reach_down_to_the_state_is_refused);
     TEST(bytes_that_are_no_frame_cost_the_connection);
     TEST(a_replica_whose_state_differs_stops_and_does_nothing_more);

@@ -130,6 +130,42 @@ static void a_read_at_a_follower_sees_what_was_chosen_before_it_began(void)
     end();
 }
 
+/* What the rig's script, as a query at this server, says of the node at `path`. */
+static int query(uint32_t id, const char *path)
+{
+    const struct query q = { .args = bytes_str(path) };
+    struct result r;
+
+    queries_run(replica_queries(trio_replica(t, id)), &q, &r);
+    IS(r.zxid, trio_status(t, id).zxid);
+    return r.code;
+}
+
+/* C4, for a query: it runs on what is applied there, so it waits as a read does. */
+static void a_query_at_a_follower_waits_for_its_round_and_for_the_slot(void)
+{
+    uint64_t read;
+
+    begin(3);
+    hold(1, ACCEPT);
+    hold(1, LEARN);
+    trio_create(t, 1, "/a");
+    trio_settle(t);
+    IS(query(1, "/a"), ERR_READ_ONLY); /* resolved at the leader, chosen nowhere */
+    OK(trio_deliver(t, 1, 2, ACCEPT) && trio_drop(t, 1, 3, ACCEPT));
+    trio_settle(t);
+    IS(query(1, "/a"), 0);
+    read = trio_read(t, 3, 0);
+    trio_settle(t);
+    IS(count(read), 0);
+    IS(query(3, "/a"), ERR_READ_ONLY); /* the script would wait: there is no node */
+    release();
+    IS(code(read), 0);
+    IS(query(3, "/a"), 0);
+    IS(trio_status(t, 3).waiting_calls + trio_status(t, 1).waiting_calls, 0);
+    end();
+}
+
 static void reads_at_hand_share_one_round(void)
 {
     uint64_t first, beats;
@@ -165,6 +201,21 @@ static void a_lost_ask_or_answer_is_asked_again_after_a_while(void)
     memset(t->hold, 0, sizeof t->hold);
     trio_pass(t, RESEND_MS);
     IS(t->sent[FRAME_READ_ASK], 3);
+    IS(code(tag), 0);
+    end();
+}
+
+static void a_link_that_comes_up_asks_again_at_once(void)
+{
+    uint64_t tag;
+
+    begin(3);
+    tag = trio_read(t, 2, 0);
+    trio_turn(t, 2);
+    OK(trio_drop(t, 2, 1, FRAME_READ_ASK));
+    trio_peer_up(t, 2, 1);
+    trio_settle(t);
+    IS(t->sent[FRAME_READ_ASK], 2);
     IS(code(tag), 0);
     end();
 }
@@ -453,8 +504,10 @@ int main(void)
     TEST(a_read_waits_for_its_round);
     TEST(a_read_is_not_released_by_a_round_that_began_before_it);
     TEST(a_read_at_a_follower_sees_what_was_chosen_before_it_began);
+    TEST(a_query_at_a_follower_waits_for_its_round_and_for_the_slot);
     TEST(reads_at_hand_share_one_round);
     TEST(a_lost_ask_or_answer_is_asked_again_after_a_while);
+    TEST(a_link_that_comes_up_asks_again_at_once);
     TEST(a_doubled_answer_releases_once);
     TEST(an_answer_to_an_earlier_boot_is_ignored);
     TEST(a_deposed_leaders_round_never_confirms);

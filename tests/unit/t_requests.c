@@ -185,6 +185,34 @@ static void a_call_names_recipe_and_function(void)
     }
 }
 
+static void a_query_names_a_function_and_how_new_the_state_must_be(void)
+{
+    const char *levels[] = { "strong", "any", "maybe" };
+    const int codes[] = { 0, 0, ERR_BAD_OPTION };
+    const enum job_class classes[] = { JOB_READ, JOB_LOCAL, JOB_READ };
+
+    for (int i = 0; i < 3; i++) {
+        begin(METHOD_QUERY, 3);
+        pack_cstr(&message, "config.get");
+        pack_uint(&message, 5);
+        pack_map(&message, 1);
+        pack_cstr(&message, "consistency");
+        pack_cstr(&message, levels[i]);
+        IS(read_message(), codes[i]);
+        IS(job->class, classes[i]);
+        if (codes[i] != 0) continue;
+        struct query query = query_of(job);
+        OK(bytes_equal(query.recipe, BYTES_LIT("config")));
+        OK(bytes_equal(query.function, BYTES_LIT("get")));
+        OK(bytes_equal(query.args, BYTES_LIT("\x05")));
+        IS(job->session, 0);
+    }
+    begin(METHOD_QUERY, 2);
+    pack_cstr(&message, "config");
+    pack_nil(&message);
+    IS(read_message(), ERR_BAD_PARAMS);
+}
+
 static void each_session_gets_a_secret_of_its_own(void)
 {
     uint8_t first[SESSION_SECRET_BYTES];
@@ -233,6 +261,26 @@ static void a_late_answer_finds_no_job(void)
     OK(job_find(&jobs, 12345) == NULL);
 }
 
+/* J2 */
+static void the_bytes_of_bodies_are_counted_until_they_are_dropped(void)
+{
+    struct job *first = job_new(&jobs, (struct conn *)&zone);
+    struct job *second = job_new(&jobs, (struct conn *)&zone);
+    size_t before = jobs.bytes;
+
+    buf_put_bytes_raw(&first->body, BYTES_LIT("12345"));
+    job_keep_body(&jobs, first);
+    buf_put_bytes_raw(&second->body, BYTES_LIT("123"));
+    job_keep_body(&jobs, second);
+    IS(jobs.bytes, before + 8);
+    job_drop_body(&jobs, first);
+    IS(jobs.bytes, before + 3);
+    IS(first->body.len, 0);
+    job_free(&jobs, first);
+    job_free(&jobs, second);
+    IS(jobs.bytes, before);
+}
+
 int main(void)
 {
     requests_init(&requests);
@@ -246,10 +294,12 @@ int main(void)
     TEST(the_ops_of_a_multi_keep_their_order);
     TEST(a_malformed_op_is_refused_by_its_index);
     TEST(a_call_names_recipe_and_function);
+    TEST(a_query_names_a_function_and_how_new_the_state_must_be);
     TEST(each_session_gets_a_secret_of_its_own);
     TEST(a_session_time_out_of_range_is_refused);
     TEST(consistency_decides_whether_a_read_is_local);
     TEST(a_late_answer_finds_no_job);
+    TEST(the_bytes_of_bodies_are_counted_until_they_are_dropped);
     job_free(&jobs, job);
     jobs_fini(&jobs);
     requests_fini(&requests);
