@@ -1,109 +1,14 @@
-/* The blocking client: a thread that moves bytes between the core and a socket, and callers
- * that wait on their own conditions. One lock: it guards the core and `stopping`; the link
- * belongs to the thread. Time is CLOCK_BOOTTIME, since a session does not stop on the
- * servers while this machine sleeps. */
-#include <errno.h>
-#include <limits.h>
-#include <poll.h>
+/* A client's life: opened, with a thread of its own or without, and closed. */
+#include <pthread.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
 #include <sys/random.h>
-#include <sys/socket.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "core/base/check.h"
-#include "core/client/call.h"
-#include "core/client/link.h"
+#include "core/client/client.h"
 
-enum {
-    TIMEOUT_MS_DEFAULT = 10000,
-    READ_BYTES = 64 << 10,
-    LOOK_MS = 500, /* waiting callers look at the time themselves so often: the thread may
-                    * be held up by the look-up of a name */
-};
-
-#define SAME(name) static_assert((int) TL_##name == (int) ERR_##name, "one table of codes")
-SAME(NO_NODE);
-SAME(NODE_EXISTS);
-SAME(BAD_VERSION);
-SAME(NOT_EMPTY);
-SAME(EPHEMERAL_PARENT);
-SAME(GUARD_FAILED);
-SAME(BAD_PATH);
-SAME(TOO_LARGE);
-SAME(SESSION_EXPIRED);
-SAME(BAD_SECRET);
-SAME(SEQ_ACKNOWLEDGED);
-SAME(NO_RECIPE);
-SAME(NO_FUNCTION);
-SAME(SCRIPT_FAILED);
-SAME(OVER_BUDGET);
-SAME(TIMEOUT);
-SAME(CANCELLED);
-SAME(NO_CALL);
-SAME(REFUSED);
-SAME(RESERVED);
-SAME(LAGGED);
-SAME(NO_QUORUM);
-SAME(BUSY);
-SAME(PENDING);
-SAME(STOPPING);
-SAME(UNKNOWN_METHOD);
-SAME(BAD_PARAMS);
-SAME(BAD_OPTION);
-SAME(WRONG_CLUSTER);
-SAME(BAD_PROTOCOL);
-SAME(BAD_MESSAGE);
-SAME(IO);
-SAME(CONFIG);
-SAME(UNREACHABLE);
-SAME(CLOSED);
-
-struct tl_client {
-    uint32_t timeout_ms;
-    bool has_session;
-
-    pthread_t thread;
-    struct link link;
-    int wake_fd;
-
-    pthread_mutex_t lock;
-    pthread_cond_t turned; /* the thread has made a turn */
-    struct client_core *core;
-    bool stopping;
-};
-
-static _Thread_local char last_message[256];
-
-int client_fail(int code, const char *message)
-{
-    snprintf(last_message, sizeof last_message, "%s",
-             message == NULL ? error_text(code) : message);
-    return code;
-}
-
-const char *tl_message(void)
-{
-    return last_message;
-}
-
-const char *tl_error_name(int code)
-{
-    return error_name(code);
-}
-
-const char *tl_error_text(int code)
-{
-    return error_text(code);
-}
-
-void tl_free(void *ptr)
-{
-    free(ptr);
-}
+enum { TIMEOUT_MS_DEFAULT = 10000 };
 
 static uint64_t now_ms_of(clockid_t clock)
 {
@@ -113,138 +18,42 @@ static uint64_t now_ms_of(clockid_t clock)
     return (uint64_t) t.tv_sec * 1000 + (uint64_t) t.tv_nsec / 1000000;
 }
 
-static uint64_t now_ms(void)
+uint64_t client_now_ms(void)
 {
     return now_ms_of(CLOCK_BOOTTIME);
 }
 
-/* --- the thread --- */
-
-static void wake(tl_client *c)
+char *text_dup(const char *text)
 {
-    const uint64_t one = 1;
+    const size_t size = strlen(text) + 1;
 
-    /* A full counter wakes as well. */
-    (void) !write(c->wake_fd, &one, sizeof one);
+    return memcpy(mem_alloc(size), text, size);
 }
 
-static void wake_take(tl_client *c)
-{
-    uint64_t count;
+/* --- locking and waiting --- */
 
-    (void) !read(c->wake_fd, &count, sizeof count);
+void client_lock(tl_client *c)
+{
+    CHECK(pthread_mutex_lock(&c->lock) == 0);
 }
 
-static void connection_lost(tl_client *c)
+void client_unlock(tl_client *c)
 {
-    client_core_disconnected(c->core, now_ms());
-    link_drop(&c->link, now_ms());
+    CHECK(pthread_mutex_unlock(&c->lock) == 0);
 }
 
-static void send_some(tl_client *c)
+/* Recursive, since callbacks, which run under it, call functions that take it. */
+static void lock_init(tl_client *c)
 {
-    struct buf *out = client_core_output(c->core);
+    pthread_mutexattr_t attributes;
 
-    while (c->link.state == LINK_UP && out->len > 0) {
-        const ssize_t n = send(c->link.fd, out->ptr, out->len, MSG_NOSIGNAL);
-
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0 && errno == EAGAIN) return;
-        if (n < 0) {
-            connection_lost(c);
-            return;
-        }
-        buf_drop(out, (size_t) n);
-    }
+    CHECK(pthread_mutexattr_init(&attributes) == 0);
+    CHECK(pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_RECURSIVE) == 0);
+    CHECK(pthread_mutex_init(&c->lock, &attributes) == 0);
+    pthread_mutexattr_destroy(&attributes);
 }
 
-/* Under the lock: what time and the core ask for. The time of the next turn. */
-static uint64_t turn(tl_client *c)
-{
-    const uint64_t next = client_core_tick(c->core, now_ms());
-
-    if (c->link.state == LINK_UP && client_core_wants_other(c->core)) connection_lost(c);
-    send_some(c);
-    pthread_cond_broadcast(&c->turned);
-    return next;
-}
-
-static void link_turn(tl_client *c, uint64_t *next)
-{
-    const enum link_state before = c->link.state;
-
-    if (client_core_ready(c->core) < 0) return; /* it ended: no server will do */
-
-    pthread_mutex_unlock(&c->lock); /* a look-up may take its time */
-    const uint64_t at = link_tick(&c->link, now_ms());
-    pthread_mutex_lock(&c->lock);
-    if (at < *next) *next = at;
-    if (before != LINK_UP && c->link.state == LINK_UP) {
-        client_core_connected(c->core, now_ms());
-        *next = 0;
-    }
-}
-
-static void take_input(tl_client *c, uint8_t *room)
-{
-    const ssize_t n = recv(c->link.fd, room, READ_BYTES, 0);
-
-    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
-    if (n <= 0 || client_core_input(c->core, now_ms(), bytes_of(room, (size_t) n)) != 0) {
-        connection_lost(c);
-    }
-}
-
-static void socket_event(tl_client *c, short events, uint8_t *room)
-{
-    if (c->link.state == LINK_CONNECTING) {
-        link_event(&c->link, now_ms());
-        if (c->link.state == LINK_UP) client_core_connected(c->core, now_ms());
-    } else if ((events & ~POLLOUT) != 0) {
-        take_input(c, room);
-    }
-}
-
-/* Waits without the lock until something comes or it is `until`. */
-static void wait_and_take(tl_client *c, uint64_t until, uint8_t *room)
-{
-    const bool writes = c->link.state == LINK_CONNECTING ||
-                        client_core_output(c->core)->len > 0;
-    struct pollfd fds[2] = {
-        { .fd = c->wake_fd, .events = POLLIN },
-        { .fd = c->link.fd, .events = writes ? POLLIN | POLLOUT : POLLIN },
-    };
-    const uint64_t now = now_ms();
-    const uint64_t left = until > now ? until - now : 0;
-
-    pthread_mutex_unlock(&c->lock);
-    const int ready = poll(fds, 2, left > INT_MAX ? -1 : (int) left);
-    pthread_mutex_lock(&c->lock);
-    if (ready <= 0) return;
-    if (fds[0].revents != 0) wake_take(c);
-    if (fds[1].revents != 0) socket_event(c, fds[1].revents, room);
-}
-
-static void *client_thread(void *arg)
-{
-    tl_client *c = arg;
-    uint8_t *room = mem_alloc(READ_BYTES);
-
-    pthread_mutex_lock(&c->lock);
-    while (!c->stopping) {
-        uint64_t next = turn(c);
-
-        link_turn(c, &next);
-        if (!c->stopping) wait_and_take(c, next, room);
-    }
-    pthread_mutex_unlock(&c->lock);
-    free(room);
-    return NULL;
-}
-
-/* --- waiting --- */
-
-static void wait_init(pthread_cond_t *cond)
+void client_wait_init(pthread_cond_t *cond)
 {
     pthread_condattr_t attributes;
 
@@ -254,70 +63,181 @@ static void wait_init(pthread_cond_t *cond)
     pthread_condattr_destroy(&attributes);
 }
 
-/* Waits for LOOK_MS at most, then lets the core see the time. */
-static void wait_look(tl_client *c, pthread_cond_t *cond)
+void client_wait(tl_client *c, pthread_cond_t *cond, uint64_t until_ms)
 {
-    const uint64_t until = now_ms_of(CLOCK_MONOTONIC) + LOOK_MS;
+    const uint64_t now = client_now_ms();
+
+    if (until_ms == NEVER_MS) {
+        pthread_cond_wait(cond, &c->lock);
+        return;
+    }
+    if (now >= until_ms) return;
+
+    const uint64_t until = now_ms_of(CLOCK_MONOTONIC) + (until_ms - now);
     const struct timespec at = { .tv_sec = (time_t) (until / 1000),
                                  .tv_nsec = (long) (until % 1000) * 1000000 };
 
-    if (pthread_cond_timedwait(cond, &c->lock, &at) != ETIMEDOUT) return;
-    (void) client_core_tick(c->core, now_ms());
-    wake(c);
+    (void) pthread_cond_timedwait(cond, &c->lock, &at);
 }
 
-static uint64_t limit_of(const tl_client *c, uint64_t limit_ms)
+/* --- objects --- */
+
+void object_add(struct object *o, tl_client *c, const struct object_kind *kind)
 {
-    if (limit_ms == CALL_LIMIT_NONE) return 0;
-    return limit_ms == 0 ? c->timeout_ms : limit_ms;
+    o->client = c;
+    o->kind = kind;
+    list_push(&c->objects, &o->link);
 }
 
-uint64_t client_limit_ms(const tl_client *c, uint32_t wait_ms)
+static void object_free(struct object *o)
 {
-    return (uint64_t) c->timeout_ms + wait_ms;
+    list_remove(&o->link);
+    o->kind->free(o);
 }
 
-void client_ask(tl_client *c, struct call *call)
+void object_close(struct object *o)
 {
-    wait_init(&call->ended_signal);
-    call->request.limit_ms = limit_of(c, call->request.limit_ms);
-    call->request.send_limit_ms = c->timeout_ms;
-    pthread_mutex_lock(&c->lock);
-    client_core_request(c->core, now_ms(), &call->request);
-    wake(c);
-    while (!call->ended) wait_look(c, &call->ended_signal);
-    pthread_mutex_unlock(&c->lock);
-    pthread_cond_destroy(&call->ended_signal);
+    tl_client *c = o->client;
+
+    client_lock(c);
+    if (!o->closed) {
+        o->closed = true;
+        o->kind->end(o);
+        if (!c->in_turn) object_free(o); /* else one of its callbacks may be running */
+    }
+    client_unlock(c);
 }
 
-/* --- watching --- */
-
-uint64_t client_watch(tl_client *c, const struct client_watch *w)
+void objects_sweep(tl_client *c)
 {
-    pthread_mutex_lock(&c->lock);
-    const uint64_t handle = client_core_watch(c->core, now_ms(), w);
-    pthread_mutex_unlock(&c->lock);
-    wake(c);
-    return handle;
+    LIST_EACH_SAFE(at, after, &c->objects) {
+        struct object *o = CONTAINER_OF(at, struct object, link);
+
+        if (o->closed) object_free(o);
+    }
 }
 
-void *client_unwatch(tl_client *c, uint64_t handle)
+void objects_session_over(tl_client *c)
 {
-    pthread_mutex_lock(&c->lock);
-    void *const ctx = client_core_unwatch(c->core, now_ms(), handle);
-    pthread_mutex_unlock(&c->lock);
-    wake(c);
-    return ctx;
+    LIST_EACH(at, &c->objects) {
+        struct object *o = CONTAINER_OF(at, struct object, link);
+
+        if (!o->closed && o->kind->session_over != NULL) o->kind->session_over(o);
+    }
 }
 
-/* --- opening and closing --- */
+/* --- closing --- */
 
-static uint64_t seed_new(void)
+/* Completions and objects hear of it; nothing can be started any more. */
+static void client_free(tl_client *c)
 {
-    uint64_t seed = 0;
+    client_lock(c);
+    c->freeing = c->in_turn = true;
+    call_refused_end(c);
+    client_core_free(c->core);
+    while (!list_empty(&c->objects)) {
+        object_free(LIST_FIRST(&c->objects, struct object, link));
+    }
+    client_unlock(c);
+    link_fini(&c->link);
+    session_file_close(&c->session_file);
+    turn_fini(c);
+    pthread_cond_destroy(&c->turned);
+    pthread_mutex_destroy(&c->lock);
+    free(c->prefix);
+    free(c);
+}
 
-    if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) != sizeof seed) seed = now_ms();
-    return seed;
+/* Under the lock: waits for the answer for as long as a call may take. */
+static void session_close(tl_client *c)
+{
+    const uint64_t until = client_now_ms() + c->timeout_ms;
+    uint64_t now;
+
+    client_core_close_session(c->core, client_now_ms());
+    turn_wake(c);
+    while (!client_core_session_over(c->core) && (now = client_now_ms()) < until) {
+        if (c->has_thread) {
+            client_wait(c, &c->turned, until);
+        } else {
+            turn_run(c, (int) (until - now));
+        }
+    }
+    if (client_core_session_gone(c->core)) session_file_remove(&c->session_file);
+}
+
+static void client_end(tl_client *c, bool closes_session)
+{
+    if (c == NULL) return;
+    client_lock(c);
+    if (c->in_turn) {
+        c->end_wanted = true;
+        c->close_wanted = closes_session;
+        turn_wake(c);
+        client_unlock(c);
+        return;
+    }
+    if (closes_session && c->has_session) session_close(c);
+    c->stopping = true;
+    turn_wake(c);
+    client_unlock(c);
+    if (c->has_thread) pthread_join(c->thread, NULL);
+    client_free(c);
+}
+
+void tl_close(tl_client *c)
+{
+    client_end(c, true);
+}
+
+void tl_abandon(tl_client *c)
+{
+    client_end(c, false);
+}
+
+/* --- turns --- */
+
+int tl_fd(tl_client *c)
+{
+    return c->fd;
+}
+
+int tl_process(tl_client *c)
+{
+    int code = ERR_CONFIG;
+
+    client_lock(c);
+    const bool mine = !c->has_thread && !c->in_turn;
+
+    if (mine) {
+        turn_run(c, 0);
+        code = client_core_ready(c->core) < 0 ? client_core_ready(c->core) : c->file_code;
+    }
+    const bool end = mine && c->end_wanted;
+    client_unlock(c);
+    if (!mine) return client_fail(code, "the client has a thread, or a callback runs");
+    if (end) {
+        client_end(c, c->close_wanted);
+        return client_fail(ERR_CLOSED, NULL);
+    }
+    return code == 0 ? 0 : client_fail(code, NULL);
+}
+
+static void *client_thread(void *arg)
+{
+    tl_client *c = arg;
+
+    client_lock(c);
+    while (!c->stopping && !c->end_wanted) turn_run(c, -1);
+    const bool end = !c->stopping;
+
+    if (end) { /* closed by a callback: nobody waits for this thread */
+        pthread_detach(pthread_self());
+        c->has_thread = false;
+    }
+    client_unlock(c);
+    if (end) client_end(c, c->close_wanted);
+    return NULL;
 }
 
 /* The thread takes no signals: they are the program's. */
@@ -327,146 +247,133 @@ static int thread_start(tl_client *c)
 
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
+    c->has_thread = true;
     const int failed = pthread_create(&c->thread, NULL, client_thread, c);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (failed != 0) c->has_thread = false;
     return failed == 0 ? 0 : ERR_IO;
 }
 
-static void client_free(tl_client *c)
+/* --- opening --- */
+
+static const char *options_wrong(const tl_options *o, struct servers *servers)
 {
-    link_fini(&c->link);
-    client_core_free(c->core);
-    if (c->wake_fd >= 0) close(c->wake_fd);
-    pthread_cond_destroy(&c->turned);
-    pthread_mutex_destroy(&c->lock);
-    free(c);
+    const uint32_t session_ms = o->session_timeout_ms;
+
+    if (servers_parse(o->servers, servers) != 0) {
+        return "servers must be \"host:port,host:port\"";
+    }
+    if (session_ms != 0 &&
+        (session_ms < SESSION_TIMEOUT_MIN_MS || session_ms > SESSION_TIMEOUT_MAX_MS)) {
+        return "session_timeout_ms must be 0 or 1000 .. 600000";
+    }
+    if (session_ms == 0 && o->session_file != NULL) return "session_file needs a session";
+    if (o->prefix != NULL && !prefix_is_good(o->prefix)) {
+        return "prefix must be \"/a/b\": no part \".\" or \"..\", no slash at the end";
+    }
+    return NULL;
 }
 
-static int client_new(const tl_options *o, const struct servers *servers, tl_client **out)
+static uint64_t seed_new(void)
 {
-    const struct client_core_config config = { .cluster = o->cluster,
-                                               .session_timeout_ms = o->session_timeout_ms,
-                                               .seed = seed_new() };
+    uint64_t seed = 0;
+
+    if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) != sizeof seed) seed = client_now_ms();
+    return seed;
+}
+
+/* Within client_core_input(), so within a turn. */
+static void members_came(void *ctx, const struct members *members)
+{
+    tl_client *c = ctx;
+
+    link_learn(&c->link, members);
+}
+
+static tl_client *client_new(const tl_options *o)
+{
     tl_client *c = mem_zalloc(sizeof *c);
 
     c->timeout_ms = o->timeout_ms == 0 ? TIMEOUT_MS_DEFAULT : o->timeout_ms;
     c->has_session = o->session_timeout_ms != 0;
-    CHECK(pthread_mutex_init(&c->lock, NULL) == 0);
-    wait_init(&c->turned);
-    link_init(&c->link, servers, seed_new());
+    c->prefix = text_dup(o->prefix == NULL ? "" : o->prefix);
+    c->on_session = o->on_session;
+    c->session_ctx = o->session_ctx;
+    c->told = c->has_session ? TL_SESSION_OPENING : TL_SESSION_NONE;
+    list_init(&c->refused);
+    list_init(&c->objects);
+    return c;
+}
+
+static void core_new(tl_client *c, const tl_options *o,
+                     const struct client_session *former)
+{
+    const struct client_core_config config = { .cluster = o->cluster,
+                                               .session_timeout_ms = o->session_timeout_ms,
+                                               .replaces = *former,
+                                               .members = members_came,
+                                               .members_ctx = c,
+                                               .seed = seed_new() };
+
     c->core = client_core_new(&config);
-    c->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (c->wake_fd < 0 || thread_start(c) != 0) {
-        client_free(c);
-        return ERR_IO;
+}
+
+int tl_open(const tl_options *options, tl_client **client)
+{
+    struct client_session former;
+    struct servers servers;
+    const char *wrong = options_wrong(options, &servers);
+
+    *client = NULL;
+    if (wrong != NULL) return client_fail(ERR_CONFIG, wrong);
+
+    tl_client *c = client_new(options);
+    const int code = session_file_open(&c->session_file, options->session_file, &former);
+
+    if (code != 0) {
+        client_fail(code, c->session_file.why);
+        free(c->prefix);
+        free(c);
+        return code;
     }
-    *out = c;
+    lock_init(c);
+    client_wait_init(&c->turned);
+    link_init(&c->link, &servers, seed_new());
+    core_new(c, options, &former);
+    if (turn_init(c) != 0) {
+        client_free(c);
+        return client_fail(ERR_IO, NULL);
+    }
+    *client = c;
     return 0;
 }
 
 static int wait_ready(tl_client *c)
 {
-    const uint64_t until = now_ms() + c->timeout_ms;
+    const uint64_t until = client_now_ms() + c->timeout_ms;
     int ready;
 
-    pthread_mutex_lock(&c->lock);
-    while ((ready = client_core_ready(c->core)) == 0 && now_ms() < until) {
-        wait_look(c, &c->turned);
+    client_lock(c);
+    while ((ready = client_core_ready(c->core)) == 0 && client_now_ms() < until) {
+        client_wait(c, &c->turned, until);
     }
     if (ready == 0) ready = client_core_trouble(c->core);
-    pthread_mutex_unlock(&c->lock);
+    const int file_code = c->file_code;
+    client_unlock(c);
+    if (file_code != 0) return client_fail(file_code, c->session_file.why);
     if (ready == 1) return 0;
-    return ready == 0 ? ERR_UNREACHABLE : ready;
+    return client_fail(ready == 0 ? ERR_UNREACHABLE : ready, NULL);
 }
 
 int tl_connect(const tl_options *options, tl_client **client)
 {
-    const uint32_t session_ms = options->session_timeout_ms;
-    struct servers servers;
-    int code;
+    int code = tl_open(options, client);
 
-    *client = NULL;
-    if (servers_parse(options->servers, &servers) != 0) {
-        return client_fail(ERR_CONFIG, "servers must be \"host:port,host:port\"");
-    }
-    if (session_ms != 0 && (session_ms < SESSION_TIMEOUT_MIN_MS ||
-                            session_ms > SESSION_TIMEOUT_MAX_MS)) {
-        return client_fail(ERR_CONFIG, "session_timeout_ms must be 0 or 1000 .. 600000");
-    }
-    code = client_new(options, &servers, client);
-    if (code != 0) return client_fail(code, NULL);
-    code = wait_ready(*client);
+    if (code != 0) return code;
+    code = thread_start(*client) == 0 ? 0 : client_fail(ERR_IO, NULL);
+    if (code == 0) code = wait_ready(*client);
     if (code == 0) return 0;
     tl_abandon(*client);
     *client = NULL;
-    return client_fail(code, NULL);
-}
-
-void tl_abandon(tl_client *c)
-{
-    if (c == NULL) return;
-    pthread_mutex_lock(&c->lock);
-    c->stopping = true;
-    pthread_mutex_unlock(&c->lock);
-    wake(c);
-    pthread_join(c->thread, NULL);
-    client_free(c);
-}
-
-void tl_close(tl_client *c)
-{
-    if (c == NULL) return;
-
-    const uint64_t until = now_ms() + c->timeout_ms;
-
-    pthread_mutex_lock(&c->lock);
-    client_core_close_session(c->core, now_ms());
-    wake(c);
-    while (c->has_session && !client_core_session_over(c->core) && now_ms() < until) {
-        wait_look(c, &c->turned);
-    }
-    pthread_mutex_unlock(&c->lock);
-    tl_abandon(c);
-}
-
-/* --- the session --- */
-
-/* Lets the core see the time first: what is over now stays over. */
-static uint64_t session_look(tl_client *c)
-{
-    const uint64_t now = now_ms();
-
-    (void) client_core_tick(c->core, now);
-    wake(c);
-    return now;
-}
-
-tl_session_state tl_session(tl_client *c)
-{
-    tl_session_state state = TL_SESSION_OK;
-
-    if (!c->has_session) return TL_SESSION_NONE;
-    pthread_mutex_lock(&c->lock);
-    const uint64_t now = session_look(c);
-    if (client_core_jeopardy(c->core, now)) state = TL_SESSION_JEOPARDY;
-    if (client_core_session_over(c->core)) state = TL_SESSION_OVER;
-    pthread_mutex_unlock(&c->lock);
-    return state;
-}
-
-int64_t tl_session_left_ms(tl_client *c)
-{
-    pthread_mutex_lock(&c->lock);
-    const uint64_t now = session_look(c);
-    const uint64_t deadline = client_core_deadline_ms(c->core);
-    pthread_mutex_unlock(&c->lock);
-    return deadline > now ? (int64_t) (deadline - now) : 0;
-}
-
-uint64_t tl_session_id(tl_client *c)
-{
-    pthread_mutex_lock(&c->lock);
-    const uint64_t id = client_core_session(c->core);
-    pthread_mutex_unlock(&c->lock);
-    return id;
+    return code;
 }

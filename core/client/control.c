@@ -29,13 +29,20 @@ static void control_begin(struct client_core *c, uint64_t now_ms, enum control c
 
 void control_hello(struct client_core *c, uint64_t now_ms)
 {
+    const uint32_t options = 0u + (c->cluster != NULL) + (c->members != NULL);
+
     control_begin(c, now_ms, CONTROL_HELLO, METHOD_HELLO);
-    pack_array(&c->out, c->cluster == NULL ? 1 : 2);
+    pack_array(&c->out, 1u + (options > 0));
     pack_uint(&c->out, RPC_PROTO);
-    if (c->cluster == NULL) return;
-    pack_map(&c->out, 1);
-    pack_cstr(&c->out, "cluster");
-    pack_cstr(&c->out, c->cluster);
+    if (options > 0) pack_map(&c->out, options);
+    if (c->cluster != NULL) {
+        pack_cstr(&c->out, "cluster");
+        pack_cstr(&c->out, c->cluster);
+    }
+    if (c->members != NULL) {
+        pack_cstr(&c->out, "members");
+        pack_bool(&c->out, true);
+    }
 }
 
 static void control_open(struct client_core *c, uint64_t now_ms)
@@ -47,20 +54,28 @@ static void control_open(struct client_core *c, uint64_t now_ms)
     pack_uint(&c->out, c->timeout_wanted_ms);
 }
 
-static void control_attach(struct client_core *c, uint64_t now_ms)
+void control_attach(struct client_core *c, uint64_t now_ms, enum control control,
+                    uint64_t session, struct bytes secret)
 {
-    control_begin(c, now_ms, CONTROL_ATTACH, METHOD_SESSION_ATTACH);
+    control_begin(c, now_ms, control, METHOD_SESSION_ATTACH);
     pack_array(&c->out, 2);
-    pack_uint(&c->out, c->session);
-    pack_bin(&c->out, buf_bytes(&c->secret));
+    pack_uint(&c->out, session);
+    pack_bin(&c->out, secret);
 }
 
-static void control_of_session(struct client_core *c, uint64_t now_ms, enum control control,
-                               enum method method)
+static void control_renew(struct client_core *c, uint64_t now_ms)
 {
-    control_begin(c, now_ms, control, method);
+    control_begin(c, now_ms, CONTROL_RENEW, METHOD_SESSION_RENEW);
     pack_array(&c->out, 1);
     pack_uint(&c->out, c->session);
+}
+
+void control_close(struct client_core *c, uint64_t now_ms, enum control control,
+                   uint64_t session)
+{
+    control_begin(c, now_ms, control, METHOD_SESSION_CLOSE);
+    pack_array(&c->out, 1);
+    pack_uint(&c->out, session);
 }
 
 static void control_ping(struct client_core *c, uint64_t now_ms)
@@ -108,6 +123,12 @@ void session_end(struct client_core *c)
     requests_end_all(c, &c->writes, ERR_SESSION_EXPIRED);
 }
 
+void session_end_known(struct client_core *c)
+{
+    c->session_gone = true;
+    session_end(c);
+}
+
 static void stage_ready(struct client_core *c, uint64_t now_ms)
 {
     c->stage = CLIENT_READY;
@@ -117,23 +138,39 @@ static void stage_ready(struct client_core *c, uint64_t now_ms)
     requests_flush(c, now_ms);
     watches_flush(c, now_ms);
     if (c->closing && session_lives(c)) {
-        control_of_session(c, now_ms, CONTROL_CLOSE, METHOD_SESSION_CLOSE);
+        control_close(c, now_ms, CONTROL_CLOSE, c->session);
     }
 }
 
-static void stage_session(struct client_core *c, uint64_t now_ms)
+void stage_session(struct client_core *c, uint64_t now_ms)
 {
     c->control_retry_ms = NEVER;
-    if (c->timeout_wanted_ms == 0 || c->session_over) {
-        stage_ready(c, now_ms);
+    c->stage = CLIENT_SESSION;
+    if (takeover_is_due(c)) {
+        takeover_begin(c, now_ms);
         return;
     }
-    c->stage = CLIENT_SESSION;
-    if (c->session == 0) {
+    if (c->closing && c->session == 0) session_end(c); /* none was opened */
+    if (c->timeout_wanted_ms == 0 || c->session_over) {
+        stage_ready(c, now_ms);
+    } else if (c->session == 0) {
         control_open(c, now_ms);
     } else {
-        control_attach(c, now_ms);
+        control_attach(c, now_ms, CONTROL_ATTACH, c->session, buf_bytes(&c->secret));
     }
+}
+
+/* Once our cluster was met, it is the other server that is wrong: then it is only left. */
+static int hello_refused(struct client_core *c, int code)
+{
+    const bool fits = code != ERR_WRONG_CLUSTER && code != ERR_BAD_PROTOCOL;
+
+    if (fits || c->greeted) {
+        c->wants_other = true;
+        return 0;
+    }
+    core_end(c, code);
+    return code;
 }
 
 static int hello_done(struct client_core *c, uint64_t now_ms, const msgpack_object *result)
@@ -141,9 +178,10 @@ static int hello_done(struct client_core *c, uint64_t now_ms, const msgpack_obje
     const struct bytes cluster = rpc_bytes(rpc_member(result, "cluster"));
 
     if (rpc_uint(rpc_member(result, "proto"), 0) != RPC_PROTO) {
-        core_end(c, ERR_BAD_PROTOCOL);
-        return ERR_BAD_PROTOCOL;
+        return hello_refused(c, ERR_BAD_PROTOCOL);
     }
+    c->greeted = true;
+    members_came(c, rpc_member(result, "members"));
     /* From now on this cluster and no other: a session means nothing elsewhere. */
     if (c->cluster == NULL && cluster.len > 0) {
         c->cluster = mem_zalloc(cluster.len + 1);
@@ -171,7 +209,7 @@ static int open_done(struct client_core *c, uint64_t now_ms, const msgpack_objec
     return 0;
 }
 
-static void control_again(struct client_core *c, uint64_t now_ms, int code)
+void control_again(struct client_core *c, uint64_t now_ms, int code)
 {
     c->trouble = code;
     core_refused(c, now_ms, code);
@@ -186,7 +224,7 @@ static int session_refused(struct client_core *c, uint64_t now_ms, enum control 
     } else if (control == CONTROL_OPEN) {
         core_end(c, code);
     } else if (code == ERR_SESSION_EXPIRED || code == ERR_BAD_SECRET) {
-        session_end(c);
+        session_end_known(c);
         if (c->stage != CLIENT_READY) stage_ready(c, now_ms);
     } else {
         c->wants_other = true; /* ERR_NOT_ATTACHED: attach anew */
@@ -211,8 +249,10 @@ static int control_done(struct client_core *c, uint64_t now_ms, enum control con
         session_renewed(c, c->control_sent_ms[CONTROL_RENEW]);
         return 0;
     case CONTROL_CLOSE:
-        session_end(c);
+        session_end_known(c);
         return 0;
+    case CONTROL_TAKE:
+    case CONTROL_CLEAR:
     case CONTROL_NONE:
     case CONTROL_PING:
     case CONTROL_LOOK:
@@ -237,6 +277,10 @@ int control_answered(struct client_core *c, uint64_t now_ms, enum control contro
         stage_ready(c, now_ms);
         return 0;
     }
+    if (control == CONTROL_TAKE || control == CONTROL_CLEAR) {
+        takeover_answered(c, now_ms, control, code);
+        return 0;
+    }
     if (code == 0) return control_done(c, now_ms, control, result);
     if (control == CONTROL_PING) return 0;
     if (control == CONTROL_LOOK) {
@@ -244,12 +288,7 @@ int control_answered(struct client_core *c, uint64_t now_ms, enum control contro
         return 0;
     }
     if (control != CONTROL_HELLO) return session_refused(c, now_ms, control, code);
-    if (code == ERR_WRONG_CLUSTER || code == ERR_BAD_PROTOCOL) {
-        core_end(c, code);
-        return code;
-    }
-    c->wants_other = true;
-    return 0;
+    return hello_refused(c, code);
 }
 
 static uint64_t renew_at_ms(const struct client_core *c)
@@ -302,7 +341,7 @@ static void control_retry_tick(struct client_core *c, uint64_t now_ms)
     if (c->stage == CLIENT_SESSION) stage_session(c, now_ms);
     if (c->stage == CLIENT_READY && session_lives(c) && c->closing) {
         if (!c->control_asked[CONTROL_CLOSE]) {
-            control_of_session(c, now_ms, CONTROL_CLOSE, METHOD_SESSION_CLOSE);
+            control_close(c, now_ms, CONTROL_CLOSE, c->session);
         }
     }
 }
@@ -313,7 +352,7 @@ void control_tick(struct client_core *c, uint64_t now_ms)
     if (c->stage == CLIENT_DOWN) return;
     control_retry_tick(c, now_ms);
     if (now_ms >= renew_at_ms(c) && c->control_retry_ms == NEVER) {
-        control_of_session(c, now_ms, CONTROL_RENEW, METHOD_SESSION_RENEW);
+        control_renew(c, now_ms);
     }
     if (now_ms >= c->cancel_retry_ms) {
         c->cancel_retry_ms = NEVER;
@@ -349,6 +388,6 @@ void client_core_close_session(struct client_core *c, uint64_t now_ms)
         return;
     }
     if (c->stage == CLIENT_READY) {
-        control_of_session(c, now_ms, CONTROL_CLOSE, METHOD_SESSION_CLOSE);
+        control_close(c, now_ms, CONTROL_CLOSE, c->session);
     }
 }

@@ -14,6 +14,10 @@ struct client_core *client_core_new(const struct client_core_config *config)
         memcpy(c->cluster, config->cluster, strlen(config->cluster) + 1);
     }
     c->timeout_wanted_ms = config->session_timeout_ms;
+    c->former = config->replaces.id;
+    buf_put_bytes_raw(&c->former_secret, config->replaces.secret);
+    c->members = config->members;
+    c->members_ctx = config->members_ctx;
     rng_init(&c->rng, config->seed);
     c->zone = msgpack_zone_new(MSGPACK_ZONE_CHUNK_SIZE);
     CHECK(c->zone != NULL);
@@ -38,6 +42,7 @@ void client_core_free(struct client_core *c)
     buf_fini(&c->in);
     buf_fini(&c->out);
     buf_fini(&c->secret);
+    buf_fini(&c->former_secret);
     free(c->slots);
     free(c->slots_free);
     free(c->cluster);
@@ -137,6 +142,11 @@ uint64_t client_core_session(const struct client_core *c)
     return c->session;
 }
 
+struct bytes client_core_secret(const struct client_core *c)
+{
+    return buf_bytes(&c->secret);
+}
+
 uint64_t client_core_deadline_ms(const struct client_core *c)
 {
     return session_lives(c) ? session_deadline_ms(c) : 0;
@@ -147,9 +157,19 @@ bool client_core_session_over(const struct client_core *c)
     return c->session_over;
 }
 
+bool client_core_session_gone(const struct client_core *c)
+{
+    return c->session_gone;
+}
+
 bool client_core_jeopardy(const struct client_core *c, uint64_t now_ms)
 {
-    return session_lives(c) && now_ms >= c->renewed_ms + c->timeout_ms / 2;
+    return now_ms >= client_core_jeopardy_ms(c);
+}
+
+uint64_t client_core_jeopardy_ms(const struct client_core *c)
+{
+    return session_lives(c) ? c->renewed_ms + c->timeout_ms / 2 : NEVER;
 }
 
 size_t client_core_in_flight(const struct client_core *c)

@@ -24,6 +24,10 @@
  * A server that stays silent while something is asked of it gets a ping, and then counts as
  * lost: client_core_wants_other().
  *
+ * Takeover: a session of a dead forerunner is attached and closed before our own is opened,
+ * so that what it held is free and none of its writes in flight can have any effect by the
+ * time we are ready.
+ *
  * Watches without a session keep the connection honest by a small strong read now and then:
  * it finds a server that is cut off or silent, and tells how far events are complete.
  *
@@ -35,7 +39,7 @@
 #ifndef CORE_CLIENT_CORE_H
 #define CORE_CLIENT_CORE_H
 
-#include "core/base/bytes.h"
+#include "core/client/servers.h"
 #include "core/rpc/rpc.h"
 
 /* What a core keeps of requests at most; beyond it they end with ERR_BUSY. */
@@ -49,10 +53,22 @@ static_assert(LIST_COUNT_MAX * (PATH_BYTES_MAX + 8u) < CLIENT_ANSWER_BYTES_MAX,
 
 struct client_core;
 
+struct client_session {
+    uint64_t id; /* 0: none */
+    struct bytes secret;
+};
+
+/* A server told of its cluster's members: in its hello, and when they change. Called from
+ * within client_core_input(); it must not call the core. */
+typedef void (*client_members_fn)(void *ctx, const struct members *members);
+
 struct client_core_config {
-    const char *cluster;         /* NULL: any */
-    uint32_t session_timeout_ms; /* 0: no session */
-    uint64_t seed;               /* jitter of retries */
+    const char *cluster;            /* NULL: any */
+    uint32_t session_timeout_ms;    /* 0: no session */
+    struct client_session replaces; /* closed first; it may be over already */
+    client_members_fn members;      /* may be NULL */
+    void *members_ctx;
+    uint64_t seed;                  /* jitter of retries */
 };
 
 /* A completion: code 0 and the result object, or an error and its details (may be NULL);
@@ -99,6 +115,11 @@ uint64_t client_core_request(struct client_core *c, uint64_t now_ms,
 /* The caller stops waiting: a write goes on without it, a waiting call is withdrawn. `done`
  * is not called any more. */
 void client_core_cancel(struct client_core *c, uint64_t handle);
+/* The caller wants no more of a call that may wait, but its end: with ERR_CANCELLED, or with
+ * the answer if that came first. */
+void client_core_withdraw(struct client_core *c, uint64_t now_ms, uint64_t handle);
+/* The ctx of a request whose `done` is this one, and which has not ended; else NULL. */
+void *client_core_request_of(struct client_core *c, uint64_t handle, client_done_fn done);
 
 /* --- watches --- */
 
@@ -153,10 +174,15 @@ int client_core_ready(const struct client_core *c);
  * not, or no server was reached. */
 int client_core_trouble(const struct client_core *c);
 uint64_t client_core_session(const struct client_core *c);
+struct bytes client_core_secret(const struct client_core *c); /* of the session; borrowed */
 uint64_t client_core_deadline_ms(const struct client_core *c); /* 0 = none */
 bool client_core_session_over(const struct client_core *c);
+/* Over, and a server said so: what it held is free. */
+bool client_core_session_gone(const struct client_core *c);
 /* Not renewed for half of its time, though renewals are sent after a third. */
 bool client_core_jeopardy(const struct client_core *c, uint64_t now_ms);
+/* When that will be, unless it is renewed before; UINT64_MAX = there is none. */
+uint64_t client_core_jeopardy_ms(const struct client_core *c);
 size_t client_core_in_flight(const struct client_core *c);
 /* Sends session.close; client_core_session_over() turns true when it is answered. */
 void client_core_close_session(struct client_core *c, uint64_t now_ms);

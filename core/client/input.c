@@ -45,6 +45,19 @@ static int response_take(struct client_core *c, uint64_t now_ms,
     return 0;
 }
 
+void members_came(struct client_core *c, const msgpack_object *map)
+{
+    struct members members = { .count = 0 };
+
+    if (c->members == NULL || map == NULL || map->type != MSGPACK_OBJECT_MAP) return;
+    for (uint32_t i = 0; i < map->via.map.size; i++) {
+        const msgpack_object_kv *at = &map->via.map.ptr[i];
+
+        members_add(&members, rpc_uint(&at->key, 0), rpc_bytes(&at->val));
+    }
+    c->members(c->members_ctx, &members);
+}
+
 /* Those that are not known are for a later version. */
 static int notification_take(struct client_core *c, uint64_t now_ms,
                              const struct rpc_message *m)
@@ -54,6 +67,9 @@ static int notification_take(struct client_core *c, uint64_t now_ms,
     }
     if (bytes_equal(m->method_name, BYTES_LIT("lagged"))) {
         return watches_lagged_came(c, now_ms, m->params);
+    }
+    if (bytes_equal(m->method_name, BYTES_LIT("members"))) {
+        if (m->params->via.array.size > 0) members_came(c, &m->params->via.array.ptr[0]);
     }
     return 0;
 }

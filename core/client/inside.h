@@ -2,6 +2,7 @@
  *
  *     core.c      the connection's life, time, and what may be asked of the core
  *     control.c   hello, the session's life, renewals, ping: the core's own requests
+ *     takeover.c  the end of a forerunner's session, before ours is opened
  *     requests.c  the callers' requests: sending, retrying, ending
  *     watches.c   arming, events, arming again
  *     input.c     bytes from the server: which request they answer
@@ -9,7 +10,8 @@
  * A connection goes through these stages:
  *
  *     DOWN -> HELLO [client_core_connected]     hello is sent
- *     HELLO -> SESSION [control_hello_done]     session.open or session.attach is sent
+ *     HELLO -> SESSION [stage_session]          a forerunner's session is ended;
+ *                                               session.open or session.attach is sent
  *     HELLO, SESSION -> READY [stage_ready]     requests are sent
  *     any -> DOWN [client_core_disconnected] */
 #ifndef CORE_CLIENT_INSIDE_H
@@ -35,6 +37,8 @@ enum control {
     CONTROL_ATTACH,
     CONTROL_RENEW,
     CONTROL_CLOSE,
+    CONTROL_TAKE,  /* attaches a forerunner's session, */
+    CONTROL_CLEAR, /* and closes it */
     CONTROL_PING,
     CONTROL_LOOK, /* a strong read, for watches without a session */
     CONTROL_CANCEL, /* many at a time: each withdraws a call */
@@ -103,6 +107,7 @@ struct client_core {
     bool wants_other;
     int ended;                /* the code that ended it for good; 0 = none */
     bool opened;              /* was ready once */
+    bool greeted;             /* a server of the cluster has answered */
     int trouble;
 
     struct buf in, out;
@@ -120,8 +125,13 @@ struct client_core {
     struct buf secret;
     uint64_t timeout_ms;  /* as granted */
     uint64_t renewed_ms;  /* when the last answered renewal was sent */
-    bool session_over, closing;
+    bool session_over, session_gone, closing;
     uint64_t seq_next;
+
+    uint64_t former; /* a forerunner's session that is to be closed; 0 = none */
+    struct buf former_secret;
+    client_members_fn members;
+    void *members_ctx;
 
     /* Callers' requests: the session's writes by seq, those without one last; the rest. */
     struct list writes, others;
@@ -143,6 +153,12 @@ struct client_core {
 
 /* --- control.c --- */
 void core_asked(struct client_core *c, uint64_t now_ms); /* before each message sent */
+void control_attach(struct client_core *c, uint64_t now_ms, enum control control,
+                    uint64_t session, struct bytes secret);
+void control_close(struct client_core *c, uint64_t now_ms, enum control control,
+                   uint64_t session);
+void control_again(struct client_core *c, uint64_t now_ms, int code); /* after a pause */
+void stage_session(struct client_core *c, uint64_t now_ms);
 void control_hello(struct client_core *c, uint64_t now_ms);
 int control_answered(struct client_core *c, uint64_t now_ms, enum control control, int code,
                      const msgpack_object *result);
@@ -152,7 +168,14 @@ uint64_t control_next_ms(const struct client_core *c);
 bool session_lives(const struct client_core *c);
 void session_renewed(struct client_core *c, uint64_t sent_ms);
 void session_end(struct client_core *c);
+void session_end_known(struct client_core *c); /* a server said so */
 uint64_t session_deadline_ms(const struct client_core *c); /* NEVER = no session */
+
+/* --- takeover.c --- */
+bool takeover_is_due(const struct client_core *c);
+void takeover_begin(struct client_core *c, uint64_t now_ms);
+void takeover_answered(struct client_core *c, uint64_t now_ms, enum control control,
+                       int code);
 
 /* --- requests.c --- */
 struct request *request_find(struct client_core *c, uint64_t handle);
@@ -166,6 +189,9 @@ void requests_flush(struct client_core *c, uint64_t now_ms);
 void requests_lost(struct client_core *c, uint64_t now_ms);
 void requests_tick(struct client_core *c, uint64_t now_ms);
 void requests_cancel_again(struct client_core *c, uint64_t now_ms);
+
+/* --- input.c --- */
+void members_came(struct client_core *c, const msgpack_object *map);
 
 /* --- watches.c --- */
 void watches_flush(struct client_core *c, uint64_t now_ms);

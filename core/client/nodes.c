@@ -1,38 +1,5 @@
-/* The tree's calls. A result that lacks what the protocol promises reads as zeros. */
-#include <stdlib.h>
-
+/* The tree's calls, each of them built once and asked in two ways. */
 #include "core/client/call.h"
-
-/* A number of either sign, as the bits of 64. */
-static uint64_t number(const msgpack_object *o)
-{
-    const int64_t negative = rpc_int(o, 0);
-
-    return rpc_uint(o, (uint64_t) negative);
-}
-
-static void stat_read(const msgpack_object *result, tl_stat *stat)
-{
-    const msgpack_object *map = rpc_member(result, "stat");
-
-    if (stat == NULL) return;
-#define F(member, name)                                                                    \
-    stat->member = (__typeof__(stat->member)) number(rpc_member(map, name));
-    STAT_FIELDS(F)
-#undef F
-}
-
-/* A copy with a zero byte behind it; NULL for null bytes. */
-static char *copy_of(struct bytes s)
-{
-    if (s.ptr == NULL) return NULL;
-
-    char *copy = mem_alloc(s.len + 1);
-
-    memcpy(copy, s.ptr, s.len);
-    copy[s.len] = '\0';
-    return copy;
-}
 
 static struct bytes data_of(const void *data, size_t len)
 {
@@ -62,26 +29,51 @@ static void pack_flags(struct buf *b, unsigned flags)
     }
 }
 
+/* A name to be numbered in the root begins with the slash of the prefix's node. */
+static void create_path(struct call *call, const char *path, unsigned flags)
+{
+    struct buf *b = call_arg(call);
+    struct buf full = { 0 };
+
+    if (path == NULL || strcmp(path, "/") != 0 || (flags & TL_SEQUENTIAL) == 0) {
+        call_put_path(call, b, path);
+        return;
+    }
+    buf_put_bytes_raw(&full, bytes_str(call->client->prefix));
+    buf_put_u8(&full, '/');
+    pack_str(b, buf_bytes(&full));
+    buf_fini(&full);
+}
+
+static void build_create(struct call *call, const char *path, struct bytes data,
+                         unsigned flags)
+{
+    create_path(call, path, flags);
+    pack_bin(call_arg(call), data);
+    pack_flags(&call->options, flags);
+    call->request.options_count += flags_count(flags);
+}
+
 int tl_create(tl_client *c, const char *path, const void *data, size_t len, unsigned flags,
               const tl_guard *guard, char **created, tl_stat *stat)
 {
     struct call call;
 
-    call_begin(&call, METHOD_CREATE);
-    call_path(&call, path);
-    pack_bin(call_arg(&call), data_of(data, len));
-    pack_flags(&call.options, flags);
-    call.request.options_count += flags_count(flags);
+    call_begin(&call, c, METHOD_CREATE);
+    build_create(&call, path, data_of(data, len), flags);
     call_guard(&call, guard);
+    return call_wait(&call, &(struct out){ .path = created, .stat = stat });
+}
 
-    const int code = call_run(c, &call);
+uint64_t tl_create_async(tl_client *c, const char *path, const void *data, size_t len,
+                         unsigned flags, const tl_guard *guard, tl_done_fn done, void *ctx)
+{
+    struct call call;
 
-    if (code == 0 && created != NULL) {
-        *created = copy_of(rpc_bytes(rpc_member(&call.result, "path")));
-    }
-    if (code == 0) stat_read(&call.result, stat);
-    call_fini(&call);
-    return code;
+    call_begin(&call, c, METHOD_CREATE);
+    build_create(&call, path, data_of(data, len), flags);
+    call_guard(&call, guard);
+    return call_ask(&call, done, ctx);
 }
 
 static void call_version(struct call *call, int64_t version)
@@ -89,172 +81,196 @@ static void call_version(struct call *call, int64_t version)
     if (version != -1) pack_int(call_option(call, "version"), version);
 }
 
+static void build_set(struct call *call, tl_client *c, const char *path, struct bytes data)
+{
+    call_begin(call, c, METHOD_SET);
+    call_path(call, path);
+    pack_bin(call_arg(call), data);
+}
+
 int tl_set(tl_client *c, const char *path, const void *data, size_t len, int64_t version,
            const tl_guard *guard, tl_stat *stat)
 {
     struct call call;
 
-    call_begin(&call, METHOD_SET);
-    call_path(&call, path);
-    pack_bin(call_arg(&call), data_of(data, len));
+    build_set(&call, c, path, data_of(data, len));
     call_version(&call, version);
     call_guard(&call, guard);
+    return call_wait(&call, &(struct out){ .stat = stat });
+}
 
-    const int code = call_run(c, &call);
+uint64_t tl_set_async(tl_client *c, const char *path, const void *data, size_t len,
+                      int64_t version, const tl_guard *guard, tl_done_fn done, void *ctx)
+{
+    struct call call;
 
-    if (code == 0) stat_read(&call.result, stat);
-    call_fini(&call);
-    return code;
+    build_set(&call, c, path, data_of(data, len));
+    call_version(&call, version);
+    call_guard(&call, guard);
+    return call_ask(&call, done, ctx);
+}
+
+/* A request of a path and no other argument. */
+static void build_of_path(struct call *call, tl_client *c, enum method method,
+                          const char *path)
+{
+    call_begin(call, c, method);
+    call_path(call, path);
 }
 
 int tl_delete(tl_client *c, const char *path, int64_t version, const tl_guard *guard)
 {
     struct call call;
 
-    call_begin(&call, METHOD_DELETE);
-    call_path(&call, path);
+    build_of_path(&call, c, METHOD_DELETE, path);
     call_version(&call, version);
     call_guard(&call, guard);
+    return call_wait(&call, &(struct out){ 0 });
+}
 
-    const int code = call_run(c, &call);
+uint64_t tl_delete_async(tl_client *c, const char *path, int64_t version,
+                         const tl_guard *guard, tl_done_fn done, void *ctx)
+{
+    struct call call;
 
-    call_fini(&call);
-    return code;
+    build_of_path(&call, c, METHOD_DELETE, path);
+    call_version(&call, version);
+    call_guard(&call, guard);
+    return call_ask(&call, done, ctx);
 }
 
 int tl_get(tl_client *c, const char *path, char **data, size_t *len, tl_stat *stat)
 {
     struct call call;
 
-    call_begin(&call, METHOD_GET);
-    call_path(&call, path);
+    build_of_path(&call, c, METHOD_GET, path);
+    return call_wait(&call, &(struct out){ .data = data, .len = len, .stat = stat });
+}
 
-    const int code = call_run(c, &call);
-    const struct bytes got = rpc_bytes(rpc_member(&call.result, "data"));
+uint64_t tl_get_async(tl_client *c, const char *path, tl_done_fn done, void *ctx)
+{
+    struct call call;
 
-    if (data != NULL) *data = code == 0 ? copy_of(got) : NULL;
-    if (len != NULL) *len = code == 0 ? got.len : 0;
-    if (code == 0) stat_read(&call.result, stat);
-    call_fini(&call);
-    return code;
+    build_of_path(&call, c, METHOD_GET, path);
+    return call_ask(&call, done, ctx);
 }
 
 int tl_get_stat(tl_client *c, const char *path, tl_stat *stat)
 {
     struct call call;
 
-    call_begin(&call, METHOD_STAT);
-    call_path(&call, path);
-
-    const int code = call_run(c, &call);
-
-    if (code == 0) stat_read(&call.result, stat);
-    call_fini(&call);
-    return code;
+    build_of_path(&call, c, METHOD_STAT, path);
+    return call_wait(&call, &(struct out){ .stat = stat });
 }
 
-static char *names_copy(const msgpack_object *children, size_t *count)
+uint64_t tl_get_stat_async(tl_client *c, const char *path, tl_done_fn done, void *ctx)
 {
-    struct buf names = { 0 };
+    struct call call;
 
-    const bool listed = children != NULL && children->type == MSGPACK_OBJECT_ARRAY;
-    const uint32_t children_count = listed ? children->via.array.size : 0;
+    build_of_path(&call, c, METHOD_STAT, path);
+    return call_ask(&call, done, ctx);
+}
 
-    *count = 0;
-    buf_reserve(&names, 1);
-    for (uint32_t i = 0; i < children_count; i++) {
-        buf_put_bytes_raw(&names, rpc_bytes(&children->via.array.ptr[i]));
-        buf_put_u8(&names, 0);
-        ++*count;
-    }
-    return (char *) names.ptr;
+static void build_children(struct call *call, const char *after, unsigned limit)
+{
+    const unsigned limit_default = 1000;
+
+    if (after != NULL) pack_cstr(call_option(call, "after"), after);
+    pack_uint(call_option(call, "limit"), limit == 0 ? limit_default : limit);
 }
 
 int tl_children(tl_client *c, const char *path, const char *after, unsigned limit,
                 char **names, size_t *count, bool *more)
 {
-    const unsigned limit_default = 1000;
     struct call call;
 
-    call_begin(&call, METHOD_CHILDREN);
-    call_path(&call, path);
-    if (after != NULL) pack_cstr(call_option(&call, "after"), after);
-    pack_uint(call_option(&call, "limit"), limit == 0 ? limit_default : limit);
+    build_of_path(&call, c, METHOD_CHILDREN, path);
+    build_children(&call, after, limit);
+    return call_wait(&call, &(struct out){ .names = names, .count = count, .more = more });
+}
 
-    const int code = call_run(c, &call);
-    const msgpack_object *has_more = rpc_member(&call.result, "more");
+uint64_t tl_children_async(tl_client *c, const char *path, const char *after,
+                           unsigned limit, tl_done_fn done, void *ctx)
+{
+    struct call call;
 
-    *names = NULL;
-    *count = 0;
-    if (code == 0) *names = names_copy(rpc_member(&call.result, "children"), count);
-    if (more != NULL) {
-        *more = code == 0 && has_more != NULL && has_more->type == MSGPACK_OBJECT_BOOLEAN &&
-                has_more->via.boolean;
-    }
-    call_fini(&call);
-    return code;
+    build_of_path(&call, c, METHOD_CHILDREN, path);
+    build_children(&call, after, limit);
+    return call_ask(&call, done, ctx);
 }
 
 /* --- multi --- */
 
-static void pack_op_begin(struct buf *b, uint32_t parts, const char *kind, const char *path)
+static struct buf *op_begin(struct call *call, uint32_t parts, const char *kind,
+                            const char *path)
 {
+    struct buf *b = &call->params;
+
     pack_array(b, parts);
     pack_cstr(b, kind);
-    pack_cstr(b, path == NULL ? "" : path); /* which no server takes for a path */
+    call_put_path(call, b, path);
+    return b;
 }
 
-static void pack_op(struct buf *b, const tl_op *op)
+static void pack_op(struct call *call, const tl_op *op)
 {
+    struct buf *b;
+
     switch (op->kind) {
     case TL_OP_CREATE:
-        pack_op_begin(b, 4, "create", op->path);
+        b = op_begin(call, 4, "create", op->path);
         pack_bin(b, data_of(op->data, op->len));
         pack_map(b, flags_count(op->flags));
         pack_flags(b, op->flags);
         return;
     case TL_OP_SET:
-        pack_op_begin(b, 4, "set", op->path);
+        b = op_begin(call, 4, "set", op->path);
         pack_bin(b, data_of(op->data, op->len));
         pack_int(b, op->version);
         return;
     case TL_OP_DELETE:
-        pack_op_begin(b, 3, "delete", op->path);
+        b = op_begin(call, 3, "delete", op->path);
         pack_int(b, op->version);
         return;
     case TL_OP_CHECK:
-        pack_op_begin(b, 3, "check", op->path);
+        b = op_begin(call, 3, "check", op->path);
         pack_int(b, op->version);
         return;
     case TL_OP_ABSENT:
-        pack_op_begin(b, 2, "absent", op->path);
+        op_begin(call, 2, "absent", op->path);
         return;
     case TL_OP_GUARD:
-        pack_op_begin(b, 3, "guard", op->path);
+        b = op_begin(call, 3, "guard", op->path);
         pack_uint(b, op->token);
         return;
     }
-    pack_array(b, 0); /* a kind that does not exist: the server refuses it */
+    call_fail(call, ERR_BAD_PARAMS, "there is no op of this kind");
+}
+
+static void build_multi(struct call *call, tl_client *c, const tl_op *ops, size_t count)
+{
+    call_begin(call, c, METHOD_MULTI);
+    if (count > MULTI_OPS_MAX) {
+        call_fail(call, ERR_TOO_LARGE, "too many ops");
+        return;
+    }
+    pack_array(call_arg(call), (uint32_t) count);
+    for (size_t i = 0; i < count; i++) pack_op(call, &ops[i]);
 }
 
 int tl_multi(tl_client *c, const tl_op *ops, size_t count, uint64_t *zxid, int *failed)
 {
     struct call call;
 
-    if (failed != NULL) *failed = -1;
-    if (count > MULTI_OPS_MAX) return client_fail(ERR_TOO_LARGE, "too many ops");
-    call_begin(&call, METHOD_MULTI);
-    pack_array(call_arg(&call), (uint32_t) count);
-    for (size_t i = 0; i < count; i++) pack_op(&call.params, &ops[i]);
+    build_multi(&call, c, ops, count);
+    return call_wait(&call, &(struct out){ .zxid = zxid, .failed = failed });
+}
 
-    const int code = call_run(c, &call);
+uint64_t tl_multi_async(tl_client *c, const tl_op *ops, size_t count, tl_done_fn done,
+                        void *ctx)
+{
+    struct call call;
 
-    if (code == 0 && zxid != NULL) *zxid = rpc_uint(rpc_member(&call.result, "zxid"), 0);
-    if (code != 0 && failed != NULL) {
-        const int64_t index = rpc_int(rpc_member(&call.result, "index"), -1);
-
-        *failed = index < (int64_t) count ? (int) index : -1;
-    }
-    call_fini(&call);
-    return code;
+    build_multi(&call, c, ops, count);
+    return call_ask(&call, done, ctx);
 }

@@ -242,6 +242,14 @@ uint64_t client_core_request(struct client_core *c, uint64_t now_ms,
     return r->handle;
 }
 
+/* The server is told, now and on every connection to come. */
+static void withdraw(struct client_core *c, struct request *r)
+{
+    if (r->withdrawn) return;
+    r->withdrawn = true;
+    if (r->sent) c->cancel_retry_ms = 0;
+}
+
 void client_core_cancel(struct client_core *c, uint64_t handle)
 {
     struct request *r = request_find(c, handle);
@@ -253,9 +261,27 @@ void client_core_cancel(struct client_core *c, uint64_t handle)
     }
     r->done = NULL;
     r->due_ms = NEVER;
-    if (r->method != METHOD_CALL || r->withdrawn) return;
-    r->withdrawn = true;
-    if (r->sent) c->cancel_retry_ms = 0;
+    if (r->method == METHOD_CALL) withdraw(c, r);
+}
+
+void client_core_withdraw(struct client_core *c, uint64_t now_ms, uint64_t handle)
+{
+    struct request *r = request_find(c, handle);
+
+    if (r == NULL) return;
+    if (r->seq != 0) {
+        withdraw(c, r);
+    } else if (r->verdict == 0) {
+        r->verdict = ERR_CANCELLED;
+        due_set(c, now_ms);
+    }
+}
+
+void *client_core_request_of(struct client_core *c, uint64_t handle, client_done_fn done)
+{
+    const struct request *r = request_find(c, handle);
+
+    return r != NULL && r->done == done ? r->ctx : NULL;
 }
 
 void requests_cancel_again(struct client_core *c, uint64_t now_ms)
@@ -420,7 +446,7 @@ void request_answered(struct client_core *c, uint64_t now_ms, struct request *r,
     r->sent = false;
     c->asked--;
     if (of_session && code == ERR_SESSION_EXPIRED) {
-        session_end(c); /* ends this one too */
+        session_end_known(c); /* ends this one too */
         return;
     }
     if ((of_session && code == ERR_NOT_ATTACHED) ||

@@ -1,9 +1,11 @@
 /* tl_watch() and tl_unwatch(): the core's watches, told to the program in its own words. */
 #include <stdlib.h>
 
-#include "core/client/call.h"
+#include "core/base/check.h"
+#include "core/client/client.h"
 
 struct told { /* the ctx of a watch in the core; goes with the watch */
+    tl_client *client;
     tl_watch_fn fn;
     void *ctx;
     bool once;
@@ -26,11 +28,15 @@ static bool is_last(const struct told *told, const struct client_event *e)
     return e->kind == CLIENT_EVENT_ENDED || (told->once && !state);
 }
 
+/* Of the last event the core has forgotten the watch already; of any other one the program
+ * may unwatch it, and `told` is gone. */
 static void on_event(void *ctx, const struct client_event *e)
 {
     struct told *told = ctx;
-    char path[PATH_BYTES_MAX + 1] = "";
-    const size_t len = e->path.len < sizeof path ? e->path.len : sizeof path - 1;
+    const bool last = is_last(told, e);
+    const struct bytes name = prefix_strip(told->client, e->path);
+    const size_t len = name.len <= PATH_BYTES_MAX ? name.len : PATH_BYTES_MAX;
+    char path[PATH_BYTES_MAX + 1] = { 0 };
     const tl_event event = { .kind = (tl_event_kind) e->kind,
                              .path = path,
                              .zxid = e->zxid,
@@ -38,29 +44,47 @@ static void on_event(void *ctx, const struct client_event *e)
                              .len = e->data.len,
                              .code = e->code };
 
-    if (len > 0) memcpy(path, e->path.ptr, len);
+    if (len > 0) memcpy(path, name.ptr, len);
     told->fn(told->ctx, &event);
-    if (is_last(told, e)) free(told);
+    if (last) free(told);
+}
+
+static uint64_t watch(struct told *told, const char *path, unsigned flags)
+{
+    const unsigned what = flags & (TL_WATCH_DATA | TL_WATCH_CHILDREN);
+    tl_client *c = told->client;
+    struct buf full = { 0 };
+
+    prefix_put(c, &full, path);
+    const uint64_t handle = client_core_watch(
+        c->core, client_now_ms(),
+        &(struct client_watch){ .path = buf_bytes(&full),
+                                .data = what == 0 || (what & TL_WATCH_DATA) != 0,
+                                .children = (what & TL_WATCH_CHILDREN) != 0,
+                                .once = told->once,
+                                .value = (flags & TL_WATCH_VALUE) != 0,
+                                .fn = on_event,
+                                .ctx = told });
+    buf_fini(&full);
+    turn_wake(c);
+    return handle;
 }
 
 int tl_watch(tl_client *c, const char *path, unsigned flags, tl_watch_fn fn, void *ctx,
              uint64_t *handle)
 {
-    const unsigned what = flags & (TL_WATCH_DATA | TL_WATCH_CHILDREN);
     struct told *told;
 
-    if (path == NULL) return client_fail(ERR_BAD_PATH, NULL);
+    *handle = 0;
+    if (path == NULL || path[0] != '/') {
+        return client_fail(ERR_BAD_PATH, "a path begins with a slash");
+    }
     if (strlen(path) > PATH_BYTES_MAX) return client_fail(ERR_TOO_LARGE, NULL);
     told = mem_alloc(sizeof *told);
-    *told = (struct told){ fn, ctx, (flags & TL_WATCH_ONCE) != 0 };
-    *handle = client_watch(
-        c, &(struct client_watch){ .path = bytes_str(path),
-                                   .data = what == 0 || (what & TL_WATCH_DATA) != 0,
-                                   .children = (what & TL_WATCH_CHILDREN) != 0,
-                                   .once = told->once,
-                                   .value = (flags & TL_WATCH_VALUE) != 0,
-                                   .fn = on_event,
-                                   .ctx = told });
+    *told = (struct told){ c, fn, ctx, (flags & TL_WATCH_ONCE) != 0 };
+    client_lock(c);
+    if (!c->freeing) *handle = watch(told, path, flags);
+    client_unlock(c);
     if (*handle != 0) return 0;
     free(told);
     return client_fail(ERR_BUSY, "the client has too many watches, or has ended");
@@ -68,5 +92,8 @@ int tl_watch(tl_client *c, const char *path, unsigned flags, tl_watch_fn fn, voi
 
 void tl_unwatch(tl_client *c, uint64_t handle)
 {
-    free(client_unwatch(c, handle));
+    client_lock(c);
+    free(client_core_unwatch(c->core, client_now_ms(), handle));
+    turn_wake(c);
+    client_unlock(c);
 }

@@ -220,6 +220,23 @@ static int client_call(lua_State *L)
     return push_value(L, s, bytes_of(s->got, len));
 }
 
+static int client_query(lua_State *L)
+{
+    const char *function = argument_text(L, 2, "function");
+    size_t len = 0;
+
+    lua_settop(L, 3);
+    struct scratch *s = scratch_push(L);
+    codec_encode(L, 3, &s->packed);
+    tl_client *tl = client_open(L, 1);
+    const int code = tl == NULL ? TL_CLOSED
+                                : tl_query(tl, function, s->packed.ptr, s->packed.len,
+                                           &s->got, &len);
+
+    if (code != 0) return fail(L, code);
+    return push_value(L, s, bytes_of(s->got, len));
+}
+
 /* lock_acquire(path, options) -> path and token of the grant */
 static int client_lock_acquire(lua_State *L)
 {
@@ -298,8 +315,8 @@ static uint32_t option_session(lua_State *L, int arg)
 
 static tl_options connect_options(lua_State *L)
 {
-    static const char *const names[] = { "servers", "cluster", "session", "timeout_ms",
-                                         NULL };
+    static const char *const names[] = { "servers", "cluster", "session", "session_file",
+                                         "timeout_ms", NULL };
     tl_options o = { 0 };
 
     lua_settop(L, 1);
@@ -310,6 +327,7 @@ static tl_options connect_options(lua_State *L)
     options_check(L, 1, names);
     o.session_timeout_ms = option_session(L, 1);
     o.timeout_ms = (uint32_t) option_integer(L, 1, "timeout_ms", 0, UINT32_MAX);
+    o.session_file = option_text(L, 1, "session_file");
     o.cluster = option_text(L, 1, "cluster");
     o.servers = option_text(L, 1, "servers");
     if (o.servers == NULL) o.servers = getenv("TIDELOCK_SERVERS");
@@ -334,12 +352,13 @@ static int client_connect(lua_State *L)
 void client_setup(lua_State *L, int module)
 {
     static const luaL_Reg methods[] = {
-        { "get", client_get },           { "set", client_set },
-        { "create", client_create },     { "delete", client_delete },
-        { "stat", client_stat },         { "children", client_children },
-        { "call", client_call },         { "lock_acquire", client_lock_acquire },
-        { "watch", watch_new },          { "session", client_session },
-        { "close", client_close },       { NULL, NULL },
+        { "get", client_get },         { "set", client_set },
+        { "create", client_create },   { "delete", client_delete },
+        { "stat", client_stat },       { "children", client_children },
+        { "call", client_call },       { "query", client_query },
+        { "watch", watch_new },        { "lock_acquire", client_lock_acquire },
+        { "session", client_session }, { "close", client_close },
+        { NULL, NULL },
     };
     static const luaL_Reg meta[] = { { "__gc", client_close },
                                      { "__close", client_close },

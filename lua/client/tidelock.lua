@@ -40,7 +40,9 @@ local function check_options(options, kinds)
   for name, value in pairs(options) do
     local kind <const> = kinds[name]
     if not kind then error("there is no option " .. tostring(name), 3) end
-    if math.type(value) ~= kind then error(name .. " must be of type " .. kind, 3) end
+    if (math.type(value) or type(value)) ~= kind then
+      error(name .. " must be of type " .. kind, 3)
+    end
   end
   return options
 end
@@ -53,6 +55,8 @@ local WAIT <const> = { wait_ms = "integer" }
 -- @param options.session     true, or how long it lives without us in milliseconds: needed
 --                            for locks, elections, ephemeral nodes, recipes that wait,
 --                            and writes done once
+-- @param options.session_file  where the session is noted, for the case that the program
+--                            dies: its next start ends it there and need not wait for it
 -- @param options.cluster     the name of the cluster that it must be
 -- @param options.timeout_ms  the limit of one call, at first 10000
 -- @return a client, which may be <close>d, or nil, err
@@ -108,6 +112,13 @@ local WAIT <const> = { wait_ms = "integer" }
 -- @param options.wait_ms  how long it may wait on the server; left out: without limit
 -- @param options.guard    as in set
 -- @return what it answered (which may be nil, without an err), or nil, err
+
+--- Run a recipe's function that only reads: on the server at hand, at the price of a read
+-- and as new as one, without a session.
+-- @function client:query
+-- @param name  "recipe.function"
+-- @param args  as in call
+-- @return as call; err.code is "read_only" when the function tried to write or to wait
 
 --- Be told of every change of a node, also over failures of servers.
 -- @function client:watch
@@ -180,14 +191,16 @@ end
 -- @param value            what others shall see of us, such as an address
 -- @param options.wait_ms  how long to wait: err.code is "timeout" then. With "pending" no
 --                         server could answer and we may still be elected: close the client
+-- @param options.try      true: do not wait; err.code is "refused" while another one leads
 -- @return a leadership {path, token, value}, to be used as guard; <close> resigns. Or nil,
 --         err
 function election:campaign(value, options)
   check_optional(value, "string", "value")
-  check_options(options, WAIT)
-  local won <const>, err <const> =
-    self.client:call("election.campaign", { path = self.path, value = value }, options)
-  if not won then return nil, err end
+  local given <const> = check_options(options, { wait_ms = "integer", try = "boolean" })
+  local won <const>, err <const> = self.client:call("election.campaign",
+    { path = self.path, value = value, try = given.try }, { wait_ms = given.wait_ms })
+  if err then return nil, err end
+  if not won then return nil, failure("refused", "another one leads at " .. self.path) end
   won.client = self.client
   return setmetatable(won, leadership)
 end
@@ -201,8 +214,13 @@ end
 function election:observe(after, options)
   check_optional(after, "integer", "after")
   check_options(options, WAIT)
-  local leader <const>, err <const> =
-    self.client:call("election.observe", { path = self.path, after = after }, options)
+  local args <const> = { path = self.path, after = after }
+  local leader, err
+  if after then
+    leader, err = self.client:call("election.observe", args, options)
+  else
+    leader, err = self.client:query("election.observe", args)
+  end
   if err then return nil, err end
   return leader or { after = 0 }
 end
@@ -239,6 +257,13 @@ end
 local config <const> = {}
 config.__index = config
 
+-- A value that was written past the recipe first has to become a version: by a call.
+local function read(client, name, args)
+  local found <const>, err <const> = client:query(name, args)
+  if err and err.code == "read_only" then return client:call(name, args) end
+  return found, err
+end
+
 --- A value with numbered versions, by the path of its node.
 function client:config(path)
   check(path, "string", "path")
@@ -264,7 +289,7 @@ end
 function config:get(version)
   check_optional(version, "integer", "version")
   local found <const>, err <const> =
-    self.client:call("config.get", { path = self.path, version = version })
+    read(self.client, "config.get", { path = self.path, version = version })
   if found or err then return found, err end
   return nil, failure("no_node", "nothing was ever stored at " .. self.path)
 end
@@ -272,7 +297,7 @@ end
 --- The kept versions without their values, the oldest first.
 -- @return array of {version, zxid, time, size, session}, or nil, err
 function config:versions()
-  return self.client:call("config.versions", { path = self.path })
+  return read(self.client, "config.versions", { path = self.path })
 end
 
 --- Store the value of a kept version once more, as a new version.

@@ -99,10 +99,11 @@ def a_failure_has_its_status_and_says_why_in_one_line():
     fails(USAGE, "bad_path", "get", "/e/")
     fails(USAGE, "usage:", "get", "/e", "--frob")
     fails(UNREACHABLE, "unreachable", "get", "/e", "--servers", "127.0.0.1:1")
-    fails(NOT_FOUND, "no_node", "get", "/none")
-    fails(NOT_FOUND, "no_node", "delete", "/none")
-    fails(NOT_FOUND, "no_node", "ls", "/none")
-    fails(NOT_FOUND, "no_node", "create", "/none/x", "y")
+    for command in ("get", "set", "stat", "ls", "tree", "delete"):
+        fails(NOT_FOUND, "no_node: there is no node at this path (/none)", command, "/none",
+              *(["y"] if command == "set" else []))
+    fails(NOT_FOUND, "no_node: there is no node at this path (/none, the parent of /none/x)",
+          "create", "/none/x", "y")
     fails(NOT_FOUND, "no_recipe", "call", "frob.it")
     fails(NOT_FOUND, "no_function", "call", "lock.frob")
     fails(CONFLICT, "node_exists", "create", "/e")

@@ -1,70 +1,21 @@
 /* t_client.c -- the blocking client over real sockets, one rule a test.
  *
- * Method: a server thread of this file listens on a port of the loopback and answers each
+ * Method: a server in a thread listens on a port of the loopback and answers each
  * method in one fixed way; `drop_sets` of the first sets it answers by closing the
  * connection. No rule depends on how long anything takes, apart from a limit of a second. */
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "core/client/servers.h"
 #include "core/client/tidelock.h"
-#include "core/rpc/rpc.h"
+#include "tests/lib/fake_server.h"
 #include "tests/lib/tap.h"
 
-static int listener;
 static char address[64], dead_address[64];
 static atomic_int drop_sets, sets_heard, attaches_heard, closes_heard, refuse_opens;
 static atomic_ullong seq_heard;
-
-static int listen_loopback(char *out, size_t size)
-{
-    struct sockaddr_in at = { .sin_family = AF_INET,
-                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    socklen_t len = sizeof at;
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-    bind(fd, (struct sockaddr *) &at, sizeof at);
-    listen(fd, 8);
-    getsockname(fd, (struct sockaddr *) &at, &len);
-    snprintf(out, size, "127.0.0.1:%d", ntohs(at.sin_port));
-    return fd;
-}
-
-static void pack_stat(struct buf *b)
-{
-    uint64_t value = 40;
-
-    pack_cstr(b, "stat");
-    pack_map(b, STAT_FIELDS_COUNT);
-#define F(member, name) pack_cstr(b, name), pack_uint(b, ++value);
-    STAT_FIELDS(F)
-#undef F
-}
-
-static void put_hello(struct buf *b)
-{
-    pack_map(b, 2);
-    pack_cstr(b, "proto");
-    pack_uint(b, RPC_PROTO);
-    pack_cstr(b, "cluster");
-    pack_cstr(b, "main");
-}
-
-static void put_session(struct buf *b)
-{
-    pack_map(b, 3);
-    pack_cstr(b, "id");
-    pack_uint(b, 77);
-    pack_cstr(b, "secret");
-    pack_bin(b, BYTES_LIT("0123456789abcdef"));
-    pack_cstr(b, "timeout_ms");
-    pack_uint(b, 5000);
-}
 
 static void put_children(struct buf *b)
 {
@@ -84,11 +35,10 @@ static void put_node(struct buf *b, const struct rpc_message *m, const char *key
     pack_object(b, &m->params->via.array.ptr[0]);
     pack_cstr(b, "zxid");
     pack_uint(b, 9);
-    pack_stat(b);
+    fake_put_stat(b);
 }
 
-/* Every call is a grant of a lock. */
-/* The lock /held is somebody else's. */
+/* Every call is a grant of a lock, but the lock /held is somebody else's. */
 static void put_grant(struct buf *b, const struct rpc_message *m)
 {
     const msgpack_object *path = rpc_member(&m->params->via.array.ptr[1], "path");
@@ -104,23 +54,6 @@ static void put_grant(struct buf *b, const struct rpc_message *m)
     pack_cstr(b, "/lock/holder");
     pack_cstr(b, "token");
     pack_uint(b, 123);
-}
-
-static void put_refusal(struct buf *b, uint32_t msgid, int code)
-{
-    pack_array(b, 4);
-    pack_uint(b, 1);
-    pack_uint(b, msgid);
-    pack_map(b, 3);
-    pack_cstr(b, "code");
-    pack_int(b, code);
-    pack_cstr(b, "message");
-    pack_cstr(b, "no such thing");
-    pack_cstr(b, "details");
-    pack_map(b, 1);
-    pack_cstr(b, "index");
-    pack_uint(b, 1);
-    pack_nil(b);
 }
 
 /* Armed at 9, and told of one change at 10. */
@@ -158,14 +91,14 @@ static bool answer(const struct rpc_message *m, struct buf *b)
     if (m->method == METHOD_DELETE || m->method == METHOD_MULTI ||
         (m->method == METHOD_SESSION_OPEN && refuse_opens)) {
         int code = m->method == METHOD_SESSION_OPEN ? ERR_NO_QUORUM : ERR_NO_NODE;
-        put_refusal(b, m->msgid, code);
+        fake_put_refusal(b, m->msgid, code);
         return true;
     }
     rpc_response_begin(b, m->msgid);
     if (m->method == METHOD_HELLO) {
-        put_hello(b);
+        fake_put_hello(b);
     } else if (m->method == METHOD_SESSION_OPEN) {
-        put_session(b);
+        fake_put_session(b, 5000);
     } else if (m->method == METHOD_CHILDREN) {
         put_children(b);
     } else if (m->method == METHOD_WATCH) {
@@ -178,45 +111,6 @@ static bool answer(const struct rpc_message *m, struct buf *b)
         pack_map(b, 0);
     }
     return true;
-}
-
-static void serve(int fd)
-{
-    struct buf in = { 0 }, out = { 0 };
-    msgpack_zone *zone = msgpack_zone_new(1024);
-    struct rpc_scan scan;
-    size_t len;
-    bool open = true;
-
-    rpc_scan_init(&scan);
-    while (open) {
-        buf_reserve(&in, 4096);
-        ssize_t n = read(fd, in.ptr + in.len, 4096);
-        if (n <= 0) break;
-        in.len += (size_t) n;
-        while (open &&
-               rpc_scan(&scan, buf_bytes(&in), RPC_BYTES_MAX, &len) == RPC_SCAN_WHOLE) {
-            struct rpc_message m;
-
-            open = rpc_decode(bytes_of(in.ptr, len), zone, &m) == 0 && answer(&m, &out);
-            buf_drop(&in, len);
-        }
-        if (out.len > 0 && write(fd, out.ptr, out.len) < 0) open = false;
-        buf_clear(&out);
-    }
-    close(fd);
-    buf_fini(&in);
-    buf_fini(&out);
-    msgpack_zone_free(zone);
-}
-
-static void *server_thread(void *arg)
-{
-    int fd;
-
-    (void) arg;
-    while ((fd = accept(listener, NULL, NULL)) >= 0) serve(fd);
-    return NULL;
 }
 
 static tl_client *open_client(uint32_t session_ms)
@@ -328,8 +222,8 @@ static void a_lock_is_taken_and_given_back(void)
     STR(lock.path, "/lock/holder");
     IS(lock.token, 123);
     IS(tl_lock_try(c, "/lock", &lock), TL_OK);
-    IS(tl_lock_try(c, "/held", &lock), TL_REFUSED);
     IS(tl_lock_release(c, &lock), TL_OK);
+    IS(tl_lock_try(c, "/held", &lock), TL_REFUSED);
     tl_close(c);
     c = open_client(0);
     IS(tl_lock_try(c, "/lock", &lock), TL_CONFIG);
@@ -484,11 +378,8 @@ static void after_unwatch_nothing_is_told(void)
 
 int main(void)
 {
-    pthread_t thread;
-
-    close(listen_loopback(dead_address, sizeof dead_address));
-    listener = listen_loopback(address, sizeof address);
-    pthread_create(&thread, NULL, server_thread, NULL);
+    close(fake_listen(dead_address, sizeof dead_address));
+    fake_server_start(address, sizeof address, answer);
     TEST(a_node_is_read_with_its_stat);
     TEST(a_created_node_is_told_by_name);
     TEST(a_page_of_children_is_read);
@@ -505,7 +396,6 @@ int main(void)
     TEST(what_cannot_be_reached_is_told_in_time);
     TEST(a_malformed_list_of_servers_is_refused);
     TEST(many_threads_share_one_client);
-    shutdown(listener, SHUT_RDWR);
-    pthread_join(thread, NULL);
+    fake_server_stop();
     return tap_done();
 }

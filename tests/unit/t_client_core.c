@@ -1,226 +1,13 @@
-/* t_client_core.c -- the client's promises, one rule a test.
+/* t_client_core.c -- the client's promises about requests, one rule a test.
  *
- * Method: the core talks to a server that this file plays: `heard` is what the core has
- * sent on this connection, message by message, and the test answers as it likes. Time is a
- * variable. The storm at the end answers at random, with lost connections and refusals, and
- * checks the numbered invariants.  Replay:  SEED=<n> ./t_client_core */
+ * Method: tests/lib/client_rig.h: this file plays the server. The storm at the end answers at
+ * random, with lost connections and refusals, and checks the numbered invariants.
+ * Replay:  SEED=<n> ./t_client_core */
 #include <stdlib.h>
 
 #include "core/base/rng.h"
-#include "core/client/core.h"
+#include "tests/lib/client_rig.h"
 #include "tests/lib/tap.h"
-
-enum { SESSION = 77, TIMEOUT_MS = 9000, HEARD_MAX = 4096 };
-
-static struct client_core *core;
-static uint64_t now;
-
-/* One request as the server sees it. */
-struct heard {
-    uint32_t msgid;
-    enum method method;
-    uint64_t seq, ack;
-};
-static struct heard heard[HEARD_MAX];
-static size_t heard_count;
-
-/* Completions: of request number i. */
-struct ended {
-    int times, code;
-    uint64_t zxid;
-};
-static struct ended ended[HEARD_MAX];
-
-static void note_end(void *ctx, int code, const char *message, const msgpack_object *result)
-{
-    struct ended *e = ctx;
-
-    (void) message;
-    e->times++;
-    e->code = code;
-    e->zxid = rpc_uint(rpc_member(result, "zxid"), 0);
-}
-
-static uint64_t option(const msgpack_object *params, const char *name)
-{
-    const uint32_t count = params->via.array.size;
-
-    return count == 0 ? 0
-                      : rpc_uint(rpc_member(&params->via.array.ptr[count - 1], name), 0);
-}
-
-/* Takes all that the core wants to send. */
-static void hear(void)
-{
-    struct buf *out = client_core_output(core);
-    msgpack_zone *zone = msgpack_zone_new(512);
-    struct rpc_scan scan;
-    struct rpc_values values;
-    size_t len;
-
-    rpc_scan_init(&scan);
-    while (rpc_scan(&scan, buf_bytes(out), RPC_BYTES_MAX, &len) == RPC_SCAN_WHOLE) {
-        struct rpc_message m;
-
-        IS(rpc_decode(bytes_of(out->ptr, len), zone, &m), 0);
-        IS(rpc_check(&m, &values), 0);
-        heard[heard_count++] = (struct heard){ m.msgid, m.method, option(m.params, "seq"),
-                                               option(m.params, "ack") };
-        buf_drop(out, len);
-    }
-    msgpack_zone_free(zone);
-}
-
-static uint64_t tick(uint64_t more_ms)
-{
-    now += more_ms;
-    uint64_t next = client_core_tick(core, now);
-    hear();
-    return next;
-}
-
-static const struct heard *newest(enum method method)
-{
-    hear();
-    for (size_t i = heard_count; i > 0; i--) {
-        if (heard[i - 1].method == method) return &heard[i - 1];
-    }
-    return NULL;
-}
-
-static size_t count_of(enum method method)
-{
-    size_t count = 0;
-
-    hear();
-    for (size_t i = 0; i < heard_count; i++) count += heard[i].method == method;
-    return count;
-}
-
-static int say(struct buf *b)
-{
-    int rc = client_core_input(core, now, buf_bytes(b));
-
-    buf_fini(b);
-    hear();
-    return rc;
-}
-
-static int say_zxid(const struct heard *h, uint64_t zxid)
-{
-    struct buf b = { 0 };
-
-    rpc_response_begin(&b, h->msgid);
-    pack_map(&b, 1);
-    pack_cstr(&b, "zxid");
-    pack_uint(&b, zxid);
-    return say(&b);
-}
-
-static int say_error(const struct heard *h, int code)
-{
-    struct buf b = { 0 };
-
-    rpc_error(&b, h->msgid, code, NULL);
-    return say(&b);
-}
-
-static int say_hello(uint64_t proto)
-{
-    struct buf b = { 0 };
-
-    rpc_response_begin(&b, newest(METHOD_HELLO)->msgid);
-    pack_map(&b, 2);
-    pack_cstr(&b, "proto");
-    pack_uint(&b, proto);
-    pack_cstr(&b, "cluster");
-    pack_cstr(&b, "main");
-    return say(&b);
-}
-
-static void say_opened(void)
-{
-    struct buf b = { 0 };
-
-    rpc_response_begin(&b, newest(METHOD_SESSION_OPEN)->msgid);
-    pack_map(&b, 3);
-    pack_cstr(&b, "id");
-    pack_uint(&b, SESSION);
-    pack_cstr(&b, "secret");
-    pack_bin(&b, BYTES_LIT("0123456789abcdef"));
-    pack_cstr(&b, "timeout_ms");
-    pack_uint(&b, TIMEOUT_MS);
-    say(&b);
-}
-
-static void connect_again(void)
-{
-    heard_count = 0;
-    client_core_connected(core, now);
-    say_hello(RPC_PROTO);
-}
-
-static void reconnect(void)
-{
-    client_core_disconnected(core, now);
-    connect_again();
-}
-
-static void open_core(uint32_t timeout_ms)
-{
-    const struct client_core_config config = { .session_timeout_ms = timeout_ms,
-                                               .seed = 1 };
-
-    memset(ended, 0, sizeof ended);
-    now = 1000;
-    core = client_core_new(&config);
-    connect_again();
-    if (timeout_ms > 0) say_opened();
-}
-
-static uint64_t ask(size_t i, enum method method, bool write, uint64_t limit_ms)
-{
-    struct buf params = { 0 };
-    struct client_request r = { .method = method, .args_count = 1, .write = write,
-                                .limit_ms = limit_ms, .done = note_end, .ctx = &ended[i] };
-
-    pack_cstr(&params, "/a");
-    if (method == METHOD_SET || method == METHOD_CALL) {
-        pack_nil(&params);
-        r.args_count = 2;
-    }
-    r.params = buf_bytes(&params);
-    uint64_t handle = client_core_request(core, now, &r);
-    buf_fini(&params);
-    hear();
-    return handle;
-}
-
-static uint64_t set(size_t i)
-{
-    return ask(i, METHOD_SET, true, 0);
-}
-
-static void close_core(void)
-{
-    client_core_free(core);
-}
-
-static void a_session_opens_after_hello_and_then_serves(void)
-{
-    const struct client_core_config config = { .session_timeout_ms = TIMEOUT_MS };
-
-    core = client_core_new(&config);
-    connect_again();
-    set(0);
-    IS(count_of(METHOD_SET), 0);
-    IS(client_core_ready(core), 0);
-    say_opened();
-    IS(client_core_ready(core), 1);
-    IS(client_core_session(core), SESSION);
-    IS(newest(METHOD_SET)->seq, 1);
-    close_core();
-}
 
 static void an_answer_completes_its_request_with_its_result(void)
 {
@@ -408,152 +195,6 @@ static void what_was_never_sent_is_unreachable_and_takes_no_seq(void)
     close_core();
 }
 
-static void an_answered_renewal_moves_the_deadline_from_its_sending(void)
-{
-    open_core(TIMEOUT_MS);
-    IS(client_core_deadline_ms(core), 1000 + TIMEOUT_MS);
-    tick(TIMEOUT_MS / 3);
-    const uint64_t sent = now;
-    IS(count_of(METHOD_SESSION_RENEW), 1);
-    IS(client_core_deadline_ms(core), 1000 + TIMEOUT_MS);
-    now += 300;
-    say_zxid(newest(METHOD_SESSION_RENEW), 0);
-    IS(client_core_deadline_ms(core), sent + TIMEOUT_MS);
-    close_core();
-}
-
-static void a_write_done_at_once_renews_and_a_repeated_one_does_not(void)
-{
-    open_core(TIMEOUT_MS);
-    now += 500;
-    set(0);
-    say_zxid(newest(METHOD_SET), 1);
-    IS(client_core_deadline_ms(core), 1500 + TIMEOUT_MS);
-    set(1);
-    reconnect();
-    say_zxid(newest(METHOD_SESSION_ATTACH), 0);
-    const uint64_t deadline = client_core_deadline_ms(core);
-    say_error(newest(METHOD_SET), ERR_BUSY);
-    tick(500);
-    IS(count_of(METHOD_SET), 2);
-    say_zxid(newest(METHOD_SET), 1);
-    IS(client_core_deadline_ms(core), deadline);
-    close_core();
-}
-
-static void jeopardy_comes_at_half_time_and_goes_with_a_renewal(void)
-{
-    open_core(TIMEOUT_MS);
-    tick(TIMEOUT_MS / 3);
-    OK(!client_core_jeopardy(core, now));
-    now += TIMEOUT_MS / 3;
-    OK(client_core_jeopardy(core, now));
-    say_zxid(newest(METHOD_SESSION_RENEW), 0);
-    OK(!client_core_jeopardy(core, now));
-    close_core();
-}
-
-static void a_session_ends_at_its_deadline_for_good(void)
-{
-    open_core(TIMEOUT_MS);
-    set(0);
-    ask(1, METHOD_GET, false, 0);
-    client_core_disconnected(core, now);
-    tick(TIMEOUT_MS - 1);
-    OK(!client_core_session_over(core));
-    tick(1);
-    OK(client_core_session_over(core));
-    IS(ended[0].code, ERR_SESSION_EXPIRED);
-    IS(ended[1].times, 0);
-    connect_again();
-    IS(count_of(METHOD_SESSION_ATTACH), 0);
-    IS(count_of(METHOD_GET), 1);
-    set(2);
-    tick(0);
-    IS(ended[2].code, ERR_SESSION_EXPIRED);
-    OK(client_core_session_over(core));
-    close_core();
-}
-
-static void an_answer_after_the_deadline_saves_nothing(void)
-{
-    open_core(TIMEOUT_MS);
-    tick(TIMEOUT_MS / 3);
-    now = 1000 + TIMEOUT_MS;
-    say_zxid(newest(METHOD_SESSION_RENEW), 0);
-    OK(client_core_session_over(core));
-    close_core();
-}
-
-static void a_session_that_a_server_calls_over_is_over(void)
-{
-    static const enum method by[] = { METHOD_SET, METHOD_SESSION_RENEW,
-                                      METHOD_SESSION_ATTACH };
-
-    for (int i = 0; i < 3; i++) {
-        open_core(TIMEOUT_MS);
-        set(0);
-        tick(TIMEOUT_MS / 3);
-        if (by[i] == METHOD_SESSION_ATTACH) reconnect();
-        say_error(newest(by[i]), ERR_SESSION_EXPIRED);
-        OK(client_core_session_over(core));
-        IS(ended[0].times, 1);
-        IS(ended[0].code, ERR_SESSION_EXPIRED);
-        IS(client_core_deadline_ms(core), 0);
-        ask(1, METHOD_GET, false, 0);
-        say_zxid(newest(METHOD_GET), 3);
-        IS(ended[1].code, 0);
-        close_core();
-    }
-}
-
-static void opening_is_tried_again_where_it_is_refused_for_now(void)
-{
-    const struct client_core_config config = { .session_timeout_ms = TIMEOUT_MS };
-
-    core = client_core_new(&config);
-    connect_again();
-    say_error(newest(METHOD_SESSION_OPEN), ERR_NO_QUORUM);
-    IS(client_core_trouble(core), ERR_NO_QUORUM);
-    IS(client_core_ready(core), 0);
-    tick(200);
-    IS(count_of(METHOD_SESSION_OPEN), 2);
-    say_opened();
-    IS(client_core_ready(core), 1);
-    IS(client_core_trouble(core), 0);
-    close_core();
-}
-
-static void another_cluster_ends_everything(void)
-{
-    const struct client_core_config config = { .cluster = "main" };
-
-    memset(ended, 0, sizeof ended);
-    core = client_core_new(&config);
-    heard_count = 0;
-    client_core_connected(core, now);
-    ask(0, METHOD_GET, false, 0);
-    IS(say_error(newest(METHOD_HELLO), ERR_WRONG_CLUSTER), ERR_WRONG_CLUSTER);
-    IS(client_core_ready(core), ERR_WRONG_CLUSTER);
-    IS(ended[0].code, ERR_WRONG_CLUSTER);
-    ask(1, METHOD_GET, false, 0);
-    tick(0);
-    IS(ended[1].code, ERR_WRONG_CLUSTER);
-    close_core();
-}
-
-static void another_protocol_ends_everything(void)
-{
-    const struct client_core_config config = { 0 };
-
-    core = client_core_new(&config);
-    heard_count = 0;
-    client_core_connected(core, now);
-    IS(say_hello(2), ERR_BAD_PROTOCOL);
-    IS(client_core_ready(core), ERR_BAD_PROTOCOL);
-    close_core();
-}
-
 static void a_silent_server_gets_a_ping_and_is_left(void)
 {
     open_core(TIMEOUT_MS);
@@ -608,20 +249,6 @@ static void a_cancelled_read_is_forgotten(void)
     IS(client_core_in_flight(core), 0);
     IS(say_zxid(newest(METHOD_GET), 1), 0);
     IS(ended[0].times, 0);
-    close_core();
-}
-
-static void closing_ends_the_session_when_it_is_answered(void)
-{
-    open_core(TIMEOUT_MS);
-    client_core_close_session(core, now);
-    IS(count_of(METHOD_SESSION_CLOSE), 1);
-    OK(!client_core_session_over(core));
-    reconnect();
-    say_zxid(newest(METHOD_SESSION_ATTACH), 0);
-    IS(count_of(METHOD_SESSION_CLOSE), 1);
-    say_zxid(newest(METHOD_SESSION_CLOSE), 3);
-    OK(client_core_session_over(core));
     close_core();
 }
 
@@ -681,17 +308,6 @@ static void hostile_bytes_close_the_connection_only(void)
         IS(ended[0].zxid, 5);
         close_core();
     }
-}
-
-static void a_session_of_the_wrong_shape_is_refused(void)
-{
-    const struct client_core_config config = { .session_timeout_ms = TIMEOUT_MS };
-
-    core = client_core_new(&config);
-    connect_again();
-    IS(say_zxid(newest(METHOD_SESSION_OPEN), 5), ERR_BAD_MESSAGE);
-    IS(client_core_ready(core), 0);
-    close_core();
 }
 
 static void unknown_notifications_and_late_answers_are_ignored(void)
@@ -785,7 +401,6 @@ static void every_write_is_answered_once_in_a_random_storm(void)
 
 int main(void)
 {
-    TEST(a_session_opens_after_hello_and_then_serves);
     TEST(an_answer_completes_its_request_with_its_result);
     TEST(a_refusal_completes_its_request_with_its_code);
     TEST(an_answer_said_twice_completes_once);
@@ -799,24 +414,13 @@ int main(void)
     TEST(a_server_without_a_quorum_is_left_after_a_while);
     TEST(a_late_write_is_pending_and_goes_on_unseen);
     TEST(what_was_never_sent_is_unreachable_and_takes_no_seq);
-    TEST(an_answered_renewal_moves_the_deadline_from_its_sending);
-    TEST(a_write_done_at_once_renews_and_a_repeated_one_does_not);
-    TEST(jeopardy_comes_at_half_time_and_goes_with_a_renewal);
-    TEST(a_session_ends_at_its_deadline_for_good);
-    TEST(an_answer_after_the_deadline_saves_nothing);
-    TEST(a_session_that_a_server_calls_over_is_over);
-    TEST(opening_is_tried_again_where_it_is_refused_for_now);
-    TEST(another_cluster_ends_everything);
-    TEST(another_protocol_ends_everything);
     TEST(a_silent_server_gets_a_ping_and_is_left);
     TEST(a_server_that_answers_pings_may_let_a_call_wait);
     TEST(a_cancelled_call_is_withdrawn_on_every_connection);
     TEST(a_cancelled_read_is_forgotten);
-    TEST(closing_ends_the_session_when_it_is_answered);
     TEST(too_many_requests_are_refused);
     TEST(a_quiet_core_asks_for_no_time);
     TEST(hostile_bytes_close_the_connection_only);
-    TEST(a_session_of_the_wrong_shape_is_refused);
     TEST(unknown_notifications_and_late_answers_are_ignored);
     TEST(answers_may_come_byte_by_byte);
     TEST(every_write_is_answered_once_in_a_random_storm);
