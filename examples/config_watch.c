@@ -2,9 +2,8 @@
  *
  *     TIDELOCK_SERVERS=host:port,... example-config_watch PATH [COUNT]
  *
- * It ends after COUNT versions, else never. Who stores them: recipe config.put, or a plain
- * `tidelock set PATH DATA`. No version is missed while the recipe keeps it (20, if nobody
- * said otherwise), whatever fails. */
+ * It ends after COUNT versions, else never. No version is missed while it is kept (20 are,
+ * if nobody said otherwise), whatever fails. */
 #include <inttypes.h>
 #include <msgpack.h>
 #include <stdio.h>
@@ -13,33 +12,40 @@
 
 #include "tidelock.h"
 
-struct version {
-    uint64_t number;
-    const char *data;
-    uint32_t len;
-    bool skipped; /* versions before it are not kept any more */
-};
-
 static void pack_text(msgpack_packer *pk, const char *text)
 {
     msgpack_pack_str_with_body(pk, text, strlen(text));
 }
 
-static void take_member(struct version *v, const msgpack_object_str *key,
-                        const msgpack_object *value)
+/* That member of the answer; NULL when it has none. */
+static const msgpack_object *member(const msgpack_object *answer, const char *name)
 {
-    if (key->size == 7 && memcmp(key->ptr, "version", 7) == 0) v->number = value->via.u64;
-    if (key->size == 7 && memcmp(key->ptr, "skipped", 7) == 0) v->skipped = true;
-    if (key->size == 4 && memcmp(key->ptr, "data", 4) == 0) {
-        v->data = value->via.bin.ptr; /* str when it is UTF-8, else bin: laid out alike */
-        v->len = value->via.bin.size;
+    if (answer->type != MSGPACK_OBJECT_MAP) return NULL;
+    for (uint32_t i = 0; i < answer->via.map.size; i++) {
+        const msgpack_object_kv *m = &answer->via.map.ptr[i];
+        const msgpack_object_str *key = &m->key.via.str;
+        if (key->size == strlen(name) && !memcmp(key->ptr, name, key->size)) return &m->val;
     }
+    return NULL;
+}
+
+/* Data is text when it is UTF-8, else bytes: both are laid out alike. */
+static int print_version(const msgpack_object *answer, uint64_t *after)
+{
+    const msgpack_object *number = member(answer, "version");
+    const msgpack_object *data = member(answer, "data");
+
+    if (number == NULL || data == NULL) return TL_BAD_MESSAGE;
+    if (member(answer, "skipped") != NULL) printf("(some before it are gone)\n");
+    *after = number->via.u64;
+    printf("%" PRIu64 " %.*s\n", *after, (int) data->via.str.size, data->via.str.ptr);
+    fflush(stdout);
+    return 0;
 }
 
 /* Waits for the version after `after`, without limit, and prints it. */
 static int print_next(tl_client *c, const char *path, uint64_t *after)
 {
-    struct version v = { 0 };
     msgpack_unpacked answer;
     msgpack_sbuffer args;
     msgpack_packer pk;
@@ -52,24 +58,12 @@ static int print_next(tl_client *c, const char *path, uint64_t *after)
     msgpack_pack_map(&pk, 2);
     pack_text(&pk, "path"), pack_text(&pk, path);
     pack_text(&pk, "after"), msgpack_pack_uint64(&pk, *after);
-    const int code =
-        tl_call(c, "config.watch", args.data, args.size, 0, NULL, &value, &len);
+    int code = tl_call(c, "config.watch", args.data, args.size, 0, NULL, &value, &len);
 
-    if (code == 0 &&
-        msgpack_unpack_next(&answer, value, len, NULL) == MSGPACK_UNPACK_SUCCESS &&
-        answer.data.type == MSGPACK_OBJECT_MAP) {
-        for (uint32_t i = 0; i < answer.data.via.map.size; i++) {
-            take_member(&v, &answer.data.via.map.ptr[i].key.via.str,
-                        &answer.data.via.map.ptr[i].val);
-        }
-        if (v.skipped) printf("(versions %" PRIu64 " and on are gone)\n", *after + 1);
-        printf("%" PRIu64 " %.*s\n", v.number, (int) v.len, v.data);
-        fflush(stdout);
-        *after = v.number;
-    }
+    if (code == 0) msgpack_unpack_next(&answer, value, len, NULL);
+    if (code == 0) code = print_version(&answer.data, after);
     tl_free(value);
-    msgpack_sbuffer_destroy(&args);
-    msgpack_unpacked_destroy(&answer);
+    msgpack_sbuffer_destroy(&args), msgpack_unpacked_destroy(&answer);
     return code;
 }
 
@@ -102,6 +96,5 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: %s PATH [COUNT]\n", argv[0]);
         return 2;
     }
-    return follow(argv[1], argc == 3 ? atol(argv[2]) : -1) == 0 ? EXIT_SUCCESS
-                                                                : EXIT_FAILURE;
+    return follow(argv[1], argc == 3 ? atol(argv[2]) : -1) == 0 ? 0 : EXIT_FAILURE;
 }

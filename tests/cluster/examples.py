@@ -42,9 +42,9 @@ def output(process):
     return out
 
 
-def tidelock(*words, data=None):
+def tidelock(*words):
     done = subprocess.run([TIDELOCK, *words], env=environment, capture_output=True,
-                          text=True, timeout=LIMIT, input=data)
+                          text=True, timeout=LIMIT, stdin=subprocess.DEVNULL)
     assert done.returncode == 0, "%r: %s" % (words, done.stderr)
     return done.stdout.rstrip("\n")
 
@@ -60,12 +60,54 @@ def two_candidates_lead_one_after_the_other():
 
 
 @rule
+def who_holds_a_lock_counts_alone():
+    told = "".join(output(p) for p in [start(program("example-lock"), str(i))
+                                       for i in range(4)])
+    counts = re.findall(r"^[0-3] counted (\d), token (\d+)$", told, re.M)
+    same(sorted(n for n, _ in counts), ["1", "2", "3", "4"])
+    same([n for n, _ in sorted(counts, key=lambda c: int(c[1]))], ["1", "2", "3", "4"])
+    same(tidelock("get", "/examples/counter"), "4")
+
+
+def in_c_and_lua(name, *arguments):
+    """The same program in both, started."""
+    return [start(program("example-" + name), *arguments), lua(name, *arguments)]
+
+
+def lua(name, *arguments):
+    return start("lua5.4", os.path.join(EXAMPLES, name + ".lua"), *arguments)
+
+
+@rule
 def each_version_of_a_configuration_is_printed():
-    watcher = start(program("example-config_watch"), "/examples/config", "3")
-    tidelock("call", "config.put", '{"path": "/examples/config", "data": "one"}')
+    watchers = in_c_and_lua("config_watch", "/examples/config", "3")
+    tidelock("config", "put", "/examples/config", "one")
     tidelock("set", "/examples/config", "two")
-    tidelock("call", "config.put", '{"path": "/examples/config", "data": "three"}')
-    same(output(watcher), "1 one\n2 two\n3 three\n")
+    tidelock("config", "put", "/examples/config", "three")
+    for watcher in watchers:
+        same(output(watcher), "1 one\n2 two\n3 three\n")
+
+
+@rule
+def each_change_of_a_node_is_printed():
+    watchers = in_c_and_lua("watch", "/examples/watched", "3")
+    armed = [w.stdout.readline() for w in watchers]
+    tidelock("create", "/examples/watched", "one")
+    tidelock("set", "/examples/watched", "two")
+    tidelock("delete", "/examples/watched")
+    for watcher, first in zip(watchers, armed):
+        assert re.fullmatch(r"\d+ armed /examples/watched\n", first), first
+        same(re.sub(r"(?m)^\d+ ", "", output(watcher)),
+             "created /examples/watched one\nchanged /examples/watched two\n"
+             "deleted /examples/watched\n")
+
+
+@rule
+def the_children_of_a_node_are_read():
+    for name, data in (("a", "one"), ("b", "two")):
+        tidelock("create", "--parents", "/examples/read/" + name, data)
+    told = output(start(program("example-read_nodes"), "/examples/read"))
+    same(re.sub(r" \d+ ", " ", told), "/examples/read/a 0 one\n/examples/read/b 0 two\n")
 
 
 @rule
@@ -73,8 +115,7 @@ def workers_in_lua_do_each_job_once():
     jobs = ["job-%02d" % i for i in range(25)]
     for job in jobs:
         tidelock("create", "--parents", "/jobs/todo/" + job, "data of " + job)
-    worker = os.path.join(EXAMPLES, "worker.lua")
-    both = [start("lua5.4", worker, name) for name in ("ann", "bob")]
+    both = [lua("worker", name) for name in ("ann", "bob")]
     told = "".join(output(p) for p in both)
     same(sorted(line.split("\t")[1] for line in told.splitlines()), jobs)
     same(tidelock("ls", "/jobs/todo"), "")
@@ -95,8 +136,7 @@ def two_shells_lead_one_after_the_other():
 
 @rule
 def a_recipe_of_ones_own_greets():
-    with open(os.path.join(EXAMPLES, "greeting.lua"), encoding="utf-8") as file:
-        tidelock("create", "--parents", "/tidelock/recipes/greeting", "-", data=file.read())
+    tidelock("recipe", "put", os.path.join(EXAMPLES, "greeting.lua"))
     waiting = start(TIDELOCK, "call", "greeting.wait", '{"name": "Ann"}')
     say = ("call", "greeting.say", '{"name": "Ann"}')
     same(tidelock(*say), "hello Ann, for the 1st time")

@@ -54,7 +54,7 @@ rule an_unknown_flag_is_a_mistake $?
 (cd "$room" && TMPDIR=$room/tmp exec timeout 100 sh "$script") >"$room/output" 2>&1 &
 pid=$!
 for _ in $(seq 300); do
-    grep -q "five workers" "$room/output" && break
+    grep -q "are published" "$room/output" && break
     sleep 0.1
 done
 kill -s TERM "$pid"
