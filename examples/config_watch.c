@@ -5,65 +5,39 @@
  * It ends after COUNT versions, else never. No version is missed while it is kept (20 are,
  * if nobody said otherwise), whatever fails. */
 #include <inttypes.h>
-#include <msgpack.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "tidelock.h"
 
-static void pack_text(msgpack_packer *pk, const char *text)
+static int print_version(const void *answer, size_t len, int64_t *after)
 {
-    msgpack_pack_str_with_body(pk, text, strlen(text));
-}
+    const char *data;
+    size_t data_len;
+    const int64_t following = *after + 1;
 
-/* That member of the answer; NULL when it has none. */
-static const msgpack_object *member(const msgpack_object *answer, const char *name)
-{
-    if (answer->type != MSGPACK_OBJECT_MAP) return NULL;
-    for (uint32_t i = 0; i < answer->via.map.size; i++) {
-        const msgpack_object_kv *m = &answer->via.map.ptr[i];
-        const msgpack_object_str *key = &m->key.via.str;
-        if (key->size == strlen(name) && !memcmp(key->ptr, name, key->size)) return &m->val;
+    if (!tl_value_number(answer, len, "version", after) ||
+        !tl_value_text(answer, len, "data", &data, &data_len)) {
+        return TL_BAD_MESSAGE;
     }
-    return NULL;
-}
-
-/* Data is text when it is UTF-8, else bytes: both are laid out alike. */
-static int print_version(const msgpack_object *answer, uint64_t *after)
-{
-    const msgpack_object *number = member(answer, "version");
-    const msgpack_object *data = member(answer, "data");
-
-    if (number == NULL || data == NULL) return TL_BAD_MESSAGE;
-    if (member(answer, "skipped") != NULL) printf("(some before it are gone)\n");
-    *after = number->via.u64;
-    printf("%" PRIu64 " %.*s\n", *after, (int) data->via.str.size, data->via.str.ptr);
+    if (*after > following) printf("(some before it are gone)\n");
+    printf("%" PRId64 " %.*s\n", *after, (int) data_len, data);
     fflush(stdout);
     return 0;
 }
 
 /* Waits for the version after `after`, without limit, and prints it. */
-static int print_next(tl_client *c, const char *path, uint64_t *after)
+static int print_next(tl_client *c, const char *path, int64_t *after)
 {
-    msgpack_unpacked answer;
-    msgpack_sbuffer args;
-    msgpack_packer pk;
-    void *value;
-    size_t len;
+    const tl_pair pairs[] = { { .name = "path", .text = path },
+                              { .name = "after", .number = *after } };
+    size_t args_len, len;
+    void *args = tl_map(pairs, 2, &args_len), *answer;
+    int code = tl_call(c, "config.watch", args, args_len, 0, NULL, &answer, &len);
 
-    msgpack_unpacked_init(&answer);
-    msgpack_sbuffer_init(&args);
-    msgpack_packer_init(&pk, &args, msgpack_sbuffer_write);
-    msgpack_pack_map(&pk, 2);
-    pack_text(&pk, "path"), pack_text(&pk, path);
-    pack_text(&pk, "after"), msgpack_pack_uint64(&pk, *after);
-    int code = tl_call(c, "config.watch", args.data, args.size, 0, NULL, &value, &len);
-
-    if (code == 0) msgpack_unpack_next(&answer, value, len, NULL);
-    if (code == 0) code = print_version(&answer.data, after);
-    tl_free(value);
-    msgpack_sbuffer_destroy(&args), msgpack_unpacked_destroy(&answer);
+    if (code == 0) code = print_version(answer, len, after);
+    tl_free(answer);
+    tl_free(args);
     return code;
 }
 
@@ -74,7 +48,7 @@ static int follow(const char *path, long count)
     const tl_options options = { .servers = getenv("TIDELOCK_SERVERS"),
                                  .session_timeout_ms = 10000 };
     tl_client *c = NULL;
-    uint64_t after = 0;
+    int64_t after = 0;
     int code = tl_connect(&options, &c);
 
     while (code == 0 && count != 0) {

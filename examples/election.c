@@ -3,10 +3,8 @@
  *
  *     TIDELOCK_SERVERS=host:port,... example-election NAME
  *
- * Arguments and answers of recipes are MessagePack, here by msgpack-c, which libtidelock
- * needs anyway (cc election.c -ltidelock -lmsgpackc -lxxhash -lpthread). */
+ * cc election.c -ltidelock -lmsgpackc -lxxhash -lpthread */
 #include <inttypes.h>
-#include <msgpack.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,51 +13,21 @@
 
 #define ELECTION "/examples/election"
 
-static void pack_text(msgpack_packer *pk, const char *text)
-{
-    msgpack_pack_str_with_body(pk, text, strlen(text));
-}
-
-/* The token in the answer {path, token, value}; 0 if it has none. */
-static uint64_t token_of(const void *answer, size_t len)
-{
-    msgpack_unpacked u;
-    uint64_t token = 0;
-
-    msgpack_unpacked_init(&u);
-    if (msgpack_unpack_next(&u, answer, len, NULL) == MSGPACK_UNPACK_SUCCESS &&
-        u.data.type == MSGPACK_OBJECT_MAP) {
-        for (uint32_t i = 0; i < u.data.via.map.size; i++) {
-            const msgpack_object_kv *m = &u.data.via.map.ptr[i];
-
-            if (m->key.via.str.size == 5 && memcmp(m->key.via.str.ptr, "token", 5) == 0) {
-                token = m->val.via.u64;
-            }
-        }
-    }
-    msgpack_unpacked_destroy(&u);
-    return token;
-}
-
 /* Waits until we lead, however long that takes. */
 static int campaign(tl_client *c, const char *name, tl_guard *term)
 {
-    msgpack_sbuffer args;
-    msgpack_packer pk;
-    void *answer;
-    size_t len;
+    const tl_pair pairs[] = { { .name = "path", .text = ELECTION },
+                              { .name = "value", .text = name } };
+    int64_t token = 0;
+    size_t args_len, len;
+    void *args = tl_map(pairs, 2, &args_len), *answer;
+    const int code =
+        tl_call(c, "election.campaign", args, args_len, 0, NULL, &answer, &len);
 
-    msgpack_sbuffer_init(&args);
-    msgpack_packer_init(&pk, &args, msgpack_sbuffer_write);
-    msgpack_pack_map(&pk, 2);
-    pack_text(&pk, "path"), pack_text(&pk, ELECTION);
-    pack_text(&pk, "value"), pack_text(&pk, name);
-    const int code = tl_call(c, "election.campaign", args.data, args.size, 0, NULL,
-                             &answer, &len);
-
-    if (code == 0) *term = (tl_guard){ ELECTION "/leader", token_of(answer, len) };
+    if (code == 0) (void) tl_value_number(answer, len, "token", &token);
+    *term = (tl_guard){ ELECTION "/leader", (uint64_t) token };
     tl_free(answer);
-    msgpack_sbuffer_destroy(&args);
+    tl_free(args);
     return code;
 }
 

@@ -17,7 +17,7 @@
  *     tl_connect()  has a thread of its own. Every call may be made from any thread; those
  *                   that end in _async do not wait, the others do
  *     tl_open()     has none: it lives in your event loop, by tl_fd() and tl_process().
- *                   _async calls, watches and objects only
+ *                   _async calls, watches and objects only; these from any thread too
  *
  * Callbacks run within tl_process(), or on the client's thread, or within tl_close(); never
  * within the call that asked for them, and one at a time. They may make _async calls,

@@ -1,7 +1,8 @@
 """examples.py -- each example program does what its head says, on three servers.
 
 Method: they are run as a user would run them, two at once where they are made to compete,
-each with a limit. quickstart.sh and the workers that it starts have a test of their own.
+each with a limit. quickstart.sh and the workers that it starts have a test of their own,
+and so have the programs in event loops: service.py.
 """
 import os
 import re

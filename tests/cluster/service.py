@@ -5,7 +5,7 @@ death.
 Method: each service's lines are read as they come. Servers are killed while versions of the
 configuration are stored, by the recipe and by plain writes; then the leading service is
 killed, or stopped until its session is over. What was written and what was told is compared
-with what must be.
+with what must be. Two programs in loops of poll(2), example-poll_lock, count together.
 """
 import os
 import re
@@ -19,7 +19,7 @@ from tidelock import (BIN, TIDELOCK, Cluster, adopt, begin, rule, run, same, wai
 
 SETTINGS, WORK = "/uv/settings", "/uv"
 
-begin(150)
+begin(200)
 cluster = Cluster(3)
 environment = dict(os.environ, TIDELOCK_SERVERS=cluster.servers)
 
@@ -161,6 +161,26 @@ def a_service_that_is_told_to_stop_gives_up_its_term_at_once():
     last.end()
     same(last.process.returncode, 0, "exit status")
     same(tidelock("call", "election.observe", '{"path": "/uv/election"}'), "null")
+
+
+@rule
+def counting_under_a_lock_survives_the_leaders_death():
+    number, count = "/examples/poll/number", 400
+    command = [os.path.join(BIN, "example-poll_lock"), str(count)]
+    both = [subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL,
+                             stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    for p in both:
+        adopt(p.pid)
+    tidelock("create", "--parents", "/examples/poll/ready", "")
+    for part in (1, 2, 3):
+        wait_for(lambda: number.rpartition("/")[2] in tidelock("ls", "/examples/poll") and
+                 int(tidelock("get", number)) > part * count // 4, "counting goes on")
+        server = cluster.leader()
+        cluster.kill(server)
+        cluster.restart(server)
+    for p in both:
+        same((p.communicate(timeout=60)[1], p.returncode), ("", 0), "errors and status")
+    same(int(tidelock("get", number)), 2 * count, "the number")
 
 
 run(cluster.log_tails)

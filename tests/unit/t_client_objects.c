@@ -163,8 +163,6 @@ static bool answer(const struct rpc_message *m, struct buf *b)
 {
     const msgpack_object *at = m->params->via.array.ptr;
 
-    calls_heard += m->method == METHOD_CALL;
-    queries_heard += m->method == METHOD_QUERY;
     if (m->method == METHOD_CALL || m->method == METHOD_QUERY) {
         answer_function(m, b);
     } else if (m->method == METHOD_WATCH) {
@@ -193,6 +191,8 @@ static bool answer(const struct rpc_message *m, struct buf *b)
             pack_map(b, 0);
         }
     }
+    calls_heard += m->method == METHOD_CALL; /* and answered */
+    queries_heard += m->method == METHOD_QUERY;
     return true;
 }
 
@@ -328,7 +328,9 @@ static void nothing_is_told_until_the_first_version_is_stored(void)
     begin();
     newest = 0;
     follow();
+    RUN_UNTIL(queries_heard == 1);
     tell("created");
+    RUN_UNTIL(queries_heard == 2);
     IS(told_count, 0);
     newest = 2;
     tell("changed");
@@ -389,7 +391,9 @@ static void a_callback_may_close_its_object(void)
     begin();
     newest = 0;
     IS(tl_config_open(client, "/c", close_config, NULL, &config), TL_OK);
+    RUN_UNTIL(queries_heard == 1);
     tell("changed");
+    RUN_UNTIL(queries_heard == 2);
     newest = 3; /* three versions in one answer */
     tell("changed");
     RUN_UNTIL(told_count == 1);
@@ -497,7 +501,7 @@ static void a_candidacy_can_be_given_up(void)
 
 static void a_term_is_over_with_its_session(void)
 {
-    session_ms = 300;
+    session_ms = 500;
     begin();
     lead();
     RUN_UNTIL(told_count == 2);
