@@ -7,6 +7,7 @@
 #include "cli/bench_loop.h"
 #include "cli/clock.h"
 #include "cli/commands.h"
+#include "cli/remote.h"
 #include "cli/report.h"
 #include "cli/probe.h"
 #include "core/base/errors.h"
@@ -14,8 +15,8 @@
 
 enum { OUTSTANDING_MAX = 1000000, FDS_SPARE = 32 };
 
-static struct endpoints servers;
-static struct probe probes[ENDPOINTS_MAX];
+static struct servers servers;
+static struct probe probes[SERVERS_MAX];
 
 static int read_op(const struct options *o, struct bench_config *config)
 {
@@ -76,12 +77,15 @@ static int find_servers(const struct options *o, struct bench_config *config)
     size_t answered;
     int leader;
 
-    if (endpoints_parse(&servers, o->servers, why, sizeof why) != 0) {
+    if (remote_servers(o->servers, &servers, why, sizeof why) != 0) {
         return report_error(o->command, ERR_CONFIG, why);
     }
     leader = probe_await_leader(probes, &servers, o->timeout_ms, &answered);
     if (answered == 0) {
-        snprintf(why, sizeof why, "%.100s: %s", servers.at[0].text, probes[0].why);
+        char name[SERVER_TEXT_MAX];
+
+        snprintf(why, sizeof why, "%.100s: %s", server_text(&servers.at[0], name),
+                 probes[0].why);
         return report_error(o->command, ERR_UNREACHABLE, why);
     }
     if (leader < 0) return report_error(o->command, ERR_NO_QUORUM, "no server leads");

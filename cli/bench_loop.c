@@ -28,7 +28,8 @@ struct slot {
 struct client {
     struct bench *bench;
     struct channel channel;
-    unsigned registered; /* the channel's connection that epoll knows */
+    int fd;              /* that epoll knows; -1: none */
+    uint64_t fd_serial;  /* of the link, when it was told */
     short events;        /* that epoll waits for */
     struct slot *slots;
     struct slot **idle; /* those of no request; a stack */
@@ -186,12 +187,14 @@ static void move_phase(struct bench *b)
 static void channel_open(struct client *c, size_t index)
 {
     const struct bench_config *config = c->bench->config;
+    const size_t at = (config->first + index * config->step) % config->servers->count;
     struct client_core_config core = c->bench->core;
 
     core.seed += index;
-    channel_init(&c->channel, config->servers,
-                 (config->first + index * config->step) % config->servers->count, &core);
-    c->registered = 0;
+    channel_init(&c->channel, config->servers, &core);
+    link_begin_with(&c->channel.link, &config->servers->at[at]);
+    c->fd = -1;
+    c->fd_serial = 0;
 }
 
 /* A client whose session is over starts anew: what it had outstanding has failed. */
@@ -212,15 +215,22 @@ static void revive(struct client *c)
 /* Tells epoll of a new connection, or of a change in what is waited for. */
 static void watch(struct client *c)
 {
+    const struct link *l = &c->channel.link;
     const short events = channel_events(&c->channel);
     struct epoll_event e = { .events = (uint32_t) events, .data.ptr = c };
-    const bool fresh = c->registered != c->channel.connections;
+    const bool fresh = c->fd_serial != l->fd_serial;
 
-    if (c->channel.fd < 0 || (!fresh && events == c->events)) return;
-    CHECK(epoll_ctl(c->bench->epoll, fresh ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, c->channel.fd,
-                    &e) == 0);
-    c->registered = c->channel.connections;
+    if (!fresh && (l->fd < 0 || events == c->events)) return;
+    if (fresh && c->fd >= 0) {
+        /* It may be closed already. */
+        (void) epoll_ctl(c->bench->epoll, EPOLL_CTL_DEL, c->fd, NULL);
+    }
+    c->fd = l->fd;
+    c->fd_serial = l->fd_serial;
     c->events = events;
+    if (l->fd < 0) return;
+    CHECK(epoll_ctl(c->bench->epoll, fresh ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, l->fd, &e) ==
+          0);
 }
 
 /* After input, or on the round: new requests, and one write for all of them. */
@@ -321,8 +331,8 @@ static bool is_stuck(struct bench *b)
     if (b->phase == PHASE_MEASURE || b->keys_done > 0) return false;
     if (b->now_us - b->phase_started_us < b->config->timeout_ms * UINT64_C(1000))
         return false;
-    b->fatal = ch->state == CHANNEL_UP ? ERR_NO_QUORUM : ERR_UNREACHABLE;
-    snprintf(b->result->why, sizeof b->result->why, "%.190s", ch->why);
+    b->fatal = ch->link.state == LINK_UP ? ERR_NO_QUORUM : ERR_UNREACHABLE;
+    snprintf(b->result->why, sizeof b->result->why, "%.190s", ch->link.why);
     return true;
 }
 

@@ -12,8 +12,8 @@
 #ifndef CLI_BENCH_LOOP_H
 #define CLI_BENCH_LOOP_H
 
-#include "cli/endpoint.h"
 #include "cli/histogram.h"
+#include "core/client/servers.h"
 
 enum bench_op { BENCH_SET = 1, BENCH_GET, BENCH_CREATE };
 
@@ -22,7 +22,7 @@ struct bench_config {
     uint32_t clients, depth, size, keys;
     uint32_t seconds, warmup_seconds;
     uint32_t timeout_ms; /* of one request; also for reaching the service at all */
-    const struct endpoints *servers; /* client i connects to servers->at[(first + i * step)
+    const struct servers *servers; /* client i connects to servers->at[(first + i * step)
                                         % count] first */
     size_t first, step;
     uint64_t seed;

@@ -2,85 +2,51 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <stdio.h>
-#include <unistd.h>
+#include <sys/socket.h>
 
-#include "core/base/check.h"
 #include "core/base/errors.h"
 
-enum { CONNECT_MS_MAX = 2000, ROUND_PAUSE_MS = 100, LASTED_MS = 200, READ_BYTES = 65536 };
+enum { READ_BYTES = 65536 };
 
-void channel_init(struct channel *c, const struct endpoints *servers, size_t server,
-                  const struct client_core_config *config)
+static void on_members(void *ctx, const struct members *members)
 {
-    CHECK(server < servers->count);
-    *c = (struct channel){ .servers = servers, .server = server, .fd = -1 };
-    c->core = client_core_new(config);
+    struct channel *c = ctx;
+
+    if (!c->alone) link_learn(&c->link, members);
 }
 
-static void close_socket(struct channel *c)
+void channel_init(struct channel *c, const struct servers *servers,
+                  const struct client_core_config *config)
 {
-    if (c->fd >= 0) close(c->fd);
-    c->fd = -1;
-    c->state = CHANNEL_DOWN;
+    struct client_core_config core = *config;
+
+    core.members = on_members;
+    core.members_ctx = c;
+    link_init(&c->link, servers, config->seed);
+    c->core = client_core_new(&core);
+    c->alone = false;
+    c->fatal = 0;
 }
 
 void channel_fini(struct channel *c)
 {
-    close_socket(c);
+    link_fini(&c->link);
     client_core_free(c->core);
     c->core = NULL;
 }
 
-/* The next attempt goes to the next server: at once, but with a pause after a whole round
- * of failures, so that a service that is away is not hammered. */
-static void move_on(struct channel *c, uint64_t now_ms, const char *why)
-{
-    snprintf(c->why, sizeof c->why, "%.120s: %.70s", c->servers->at[c->server].text, why);
-    close_socket(c);
-    c->failures++;
-    c->server = (c->server + 1) % c->servers->count;
-    c->retry_at_ms = now_ms;
-    if (c->failures % c->servers->count == 0) c->retry_at_ms += ROUND_PAUSE_MS;
-}
-
 static void connection_lost(struct channel *c, uint64_t now_ms, const char *why)
 {
+    const bool served = client_core_served(c->core);
+
     client_core_disconnected(c->core, now_ms);
-    move_on(c, now_ms, why);
-}
-
-static void try_connect(struct channel *c, uint64_t now_ms)
-{
-    c->fd = endpoint_connect(&c->servers->at[c->server]);
-    if (c->fd < 0) {
-        move_on(c, now_ms, strerror(errno));
-        return;
-    }
-    c->state = CHANNEL_CONNECTING;
-    c->retry_at_ms = now_ms + CONNECT_MS_MAX;
-    c->connections++;
-}
-
-static void finish_connect(struct channel *c, uint64_t now_ms)
-{
-    socklen_t len = sizeof(int);
-    int error = 0;
-
-    if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0) error = errno;
-    if (error != 0) {
-        move_on(c, now_ms, strerror(error));
-        return;
-    }
-    c->state = CHANNEL_UP;
-    c->up_ms = now_ms;
-    client_core_connected(c->core, now_ms);
+    link_drop(&c->link, now_ms, served, why);
 }
 
 static void take_input(struct channel *c, uint64_t now_ms)
 {
     static uint8_t room[READ_BYTES]; /* one thread; the core copies what it keeps */
-    const ssize_t n = read(c->fd, room, sizeof room);
+    const ssize_t n = recv(c->link.fd, room, sizeof room, 0);
 
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
     if (n <= 0) {
@@ -90,7 +56,7 @@ static void take_input(struct channel *c, uint64_t now_ms)
     }
     const int code = client_core_input(c->core, now_ms, bytes_of(room, (size_t) n));
     if (code == 0) {
-        c->failures = 0;
+        link_heard(&c->link);
         return;
     }
     connection_lost(c, now_ms, error_text(code));
@@ -104,7 +70,7 @@ static void send_output(struct channel *c, uint64_t now_ms)
     ssize_t n;
 
     if (out->len == 0) return;
-    n = send(c->fd, out->ptr, out->len, MSG_NOSIGNAL);
+    n = send(c->link.fd, out->ptr, out->len, MSG_NOSIGNAL);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
     if (n < 0) {
         connection_lost(c, now_ms, strerror(errno));
@@ -115,35 +81,49 @@ static void send_output(struct channel *c, uint64_t now_ms)
 
 short channel_events(const struct channel *c)
 {
-    if (c->state == CHANNEL_DOWN) return 0;
-    if (c->state == CHANNEL_CONNECTING) return POLLOUT;
+    switch (c->link.state) {
+    case LINK_DOWN:
+        return 0;
+    case LINK_LOOKING:
+        return POLLIN;
+    case LINK_CONNECTING:
+        return POLLOUT;
+    case LINK_UP:
+        break;
+    }
     return client_core_output(c->core)->len > 0 ? POLLIN | POLLOUT : POLLIN;
 }
 
 void channel_turn(struct channel *c, uint64_t now_ms, short events)
 {
-    if (c->state == CHANNEL_CONNECTING && events != 0) {
-        finish_connect(c, now_ms);
-    } else if (c->state == CHANNEL_UP && (events & ~POLLOUT) != 0) {
-        take_input(c, now_ms);
+    if (events == 0 || c->link.state == LINK_DOWN) return;
+    if (c->link.state == LINK_UP) {
+        if ((events & ~POLLOUT) != 0) take_input(c, now_ms);
+        return;
     }
+    link_event(&c->link, now_ms);
+    if (c->link.state == LINK_UP) client_core_connected(c->core, now_ms);
+}
+
+static uint64_t link_turn(struct channel *c, uint64_t now_ms)
+{
+    const bool was_up = c->link.state == LINK_UP;
+    const uint64_t next = link_tick(&c->link, now_ms);
+
+    if (!was_up && c->link.state == LINK_UP) client_core_connected(c->core, now_ms);
+    return next;
 }
 
 uint64_t channel_tick(struct channel *c, uint64_t now_ms)
 {
-    uint64_t next = client_core_tick(c->core, now_ms);
+    const uint64_t next = client_core_tick(c->core, now_ms);
 
     if (c->fatal != 0) return next;
-    if (c->state == CHANNEL_UP && client_core_wants_other(c->core)) {
+    if (c->link.state == LINK_UP && client_core_wants_other(c->core)) {
         connection_lost(c, now_ms, "the server cannot serve now");
-        /* The next one may not either. */
-        if (now_ms - c->up_ms < LASTED_MS) c->retry_at_ms = now_ms + ROUND_PAUSE_MS;
     }
-    if (c->state == CHANNEL_CONNECTING && now_ms >= c->retry_at_ms) {
-        move_on(c, now_ms, "no answer to connect");
-    }
-    if (c->state == CHANNEL_DOWN && now_ms >= c->retry_at_ms) try_connect(c, now_ms);
-    if (c->state == CHANNEL_UP) send_output(c, now_ms);
-    if (c->state != CHANNEL_UP && c->retry_at_ms < next) next = c->retry_at_ms;
-    return next;
+    uint64_t next_link = link_turn(c, now_ms);
+    if (c->link.state == LINK_UP) send_output(c, now_ms);
+    if (c->link.state == LINK_DOWN) next_link = c->link.at_ms; /* it was lost in sending */
+    return next < next_link ? next : next_link;
 }

@@ -1,38 +1,29 @@
-/* channel.h -- one client_core and the socket that it speaks through: the I/O that the pure
- * client protocol leaves out, without a thread and without waiting.
+/* channel.h -- one client_core and the connection that it speaks through: the I/O that the
+ * pure client protocol leaves out, without a thread of its own and without waiting.
  *
- * The caller waits (poll or epoll) for channel_events() on channel->fd and for the time
- * that channel_tick() names, then calls channel_turn() and channel_tick(). A connection
- * that fails is made again to the next server, after a pause when all of them failed in a
- * row, or when a server could not serve that had not served for a while either. The socket
- * changes with every connection: ask for fd again after each call.
+ * The caller waits (poll or epoll) for channel_events() on channel->link.fd and for the
+ * time that channel_tick() names, then calls channel_turn() and channel_tick(). Which server
+ * is tried, and when, is the business of core/client/link.h. The descriptor changes with
+ * every connection and every look-up of a name: look at link.fd and link.fd_serial again
+ * after each call.
  *
  * Used by every command that talks to the service: `lock` needs signals, a child and
  * renewals in one thread, `bench` many connections in one. */
 #ifndef CLI_CHANNEL_H
 #define CLI_CHANNEL_H
 
-#include "cli/endpoint.h"
 #include "core/client/core.h"
-
-enum channel_state { CHANNEL_DOWN, CHANNEL_CONNECTING, CHANNEL_UP };
+#include "core/client/link.h"
 
 struct channel {
-    const struct endpoints *servers; /* outlives the channel */
+    struct link link;
     struct client_core *core;
-    enum channel_state state;
-    int fd;               /* -1 when down */
-    size_t server;        /* the one of the last attempt */
-    uint64_t retry_at_ms; /* DOWN: when to connect next. CONNECTING: when to give up */
-    uint64_t up_ms;       /* UP: since when */
-    unsigned failures;    /* attempts in a row that reached no server */
-    unsigned connections; /* ever made: tells the caller that fd is another one */
-    int fatal;            /* a code after which no server is worth trying, else 0 */
-    char why[200];        /* of the last failure */
+    bool alone; /* asks none but the servers that it was given */
+    int fatal;  /* a code after which no server is worth trying, else 0; why: link.why */
 };
 
-/* The first attempt goes to `server` (an index). */
-void channel_init(struct channel *c, const struct endpoints *servers, size_t server,
+/* It stays where it is until channel_fini(). */
+void channel_init(struct channel *c, const struct servers *servers,
                   const struct client_core_config *config);
 void channel_fini(struct channel *c);
 

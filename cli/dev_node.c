@@ -87,13 +87,12 @@ bool dev_node_wait_gone(const struct dev_state *s, const struct dev_node *n,
 
 bool dev_node_probe(const struct dev_state *s, const struct dev_node *n, struct probe *p)
 {
-    struct endpoint server;
-    char text[32];
+    struct server server = { .host = "127.0.0.1" };
 
     *p = (struct probe){ 0 };
     if (!dev_node_is_alive(s, n)) return false;
-    snprintf(text, sizeof text, "127.0.0.1:%u", n->client_port);
-    return endpoint_parse(&server, bytes_str(text)) && probe_ask(p, &server, PROBE_MS) == 0;
+    snprintf(server.port, sizeof server.port, "%u", n->client_port);
+    return probe_ask(p, &server, PROBE_MS) == 0;
 }
 
 /* --- starting --- */

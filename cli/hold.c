@@ -158,6 +158,22 @@ static void give_back(struct hold *h)
 
 /* --- the command --- */
 
+/* For the command: the servers that we were given, and those that we have heard of. */
+static void set_servers(const struct hold *h)
+{
+    struct servers all = h->remote.channel.link.given;
+    char name[SERVER_TEXT_MAX];
+    struct buf text = { 0 };
+
+    servers_add_members(&all, &h->remote.channel.link.learnt);
+    for (size_t i = 0; i < all.count; i++) {
+        report_printf(&text, "%s%s", i == 0 ? "" : ",", server_text(&all.at[i], name));
+    }
+    buf_put_u8(&text, 0);
+    setenv("TIDELOCK_SERVERS", (const char *) text.ptr, 1);
+    buf_fini(&text);
+}
+
 _Noreturn static void run_command(struct hold *h)
 {
     char token[32];
@@ -167,7 +183,7 @@ _Noreturn static void run_command(struct hold *h)
     snprintf(token, sizeof token, "%llu", (unsigned long long) h->token);
     setenv(h->kind->variable_path, h->path, 1);
     setenv(h->kind->variable_token, token, 1);
-    setenv("TIDELOCK_SERVERS", h->o->servers, 1);
+    set_servers(h);
     sigprocmask(SIG_SETMASK, &h->mask_old, NULL);
     signal(SIGPIPE, SIG_DFL); /* an ignored signal would stay so in the command */
     execvp(h->o->rest[0], h->o->rest);

@@ -1,31 +1,13 @@
 #include "cli/probe.h"
 
-#include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include "cli/clock.h"
-#include "cli/options.h"
+#include "cli/remote.h"
 #include "core/base/errors.h"
-#include "core/rpc/rpc.h"
 
-enum { MSGID_HELLO = 1, MSGID_STATUS = 2, ANSWER_MS = 2000, LOOK_US = 50000 };
-
-struct exchange {
-    struct probe *probe;
-    int fd;
-    uint64_t until_ms;
-    struct buf in, out;
-    struct rpc_scan scan;
-    bool answered;
-};
-
-static bool failed(struct probe *p, const char *why)
-{
-    snprintf(p->why, sizeof p->why, "%s", why);
-    return false;
-}
+enum { ANSWER_MS = 2000, LOOK_US = 50000 };
 
 /* --- the answer --- */
 
@@ -61,8 +43,10 @@ static void take_members(struct probe *p, const msgpack_object *members)
     }
 }
 
-static void take_status(struct probe *p, const msgpack_object *result)
+static void take_status(void *ctx, const msgpack_object *result)
 {
+    struct probe *p = ctx;
+
     p->node = (uint32_t) rpc_uint(rpc_member(result, "node"), 0);
     p->leader = (uint32_t) rpc_uint(rpc_member(result, "leader"), 0);
     p->applied = rpc_uint(rpc_member(result, "applied"), 0);
@@ -73,100 +57,35 @@ static void take_status(struct probe *p, const msgpack_object *result)
     take_members(p, rpc_member(result, "members"));
 }
 
-/* False: the answer is none that we know, and waiting on is useless. */
-static bool take_message(struct exchange *e, struct bytes bytes)
-{
-    msgpack_zone zone;
-    struct rpc_message m;
-    bool good;
+/* --- one server --- */
 
-    if (!msgpack_zone_init(&zone, 4096)) return failed(e->probe, "out of memory");
-    good = rpc_decode(bytes, &zone, &m) == 0;
-    if (!good) {
-        failed(e->probe, "it does not speak the protocol");
-    } else if (m.type == 1 && m.error != NULL && m.error->type != MSGPACK_OBJECT_NIL) {
-        copy_text(e->probe->why, sizeof e->probe->why, rpc_member(m.error, "message"));
-        good = false;
-    } else if (m.type == 1 && m.msgid == MSGID_STATUS) {
-        take_status(e->probe, m.result);
-        e->answered = true;
-    }
-    msgpack_zone_destroy(&zone);
-    return good;
+/* What it says of the server need not name it once more. */
+static void take_failure(struct probe *p, const char *name, const char *message)
+{
+    const size_t len = strlen(name);
+    const bool named = strncmp(message, name, len) == 0 && message[len] == ':';
+
+    snprintf(p->why, sizeof p->why, "%.159s", named ? message + len + 2 : message);
 }
 
-static bool take_input(struct exchange *e)
+int probe_ask(struct probe *p, const struct server *server, uint64_t limit_ms)
 {
-    size_t len;
-
-    buf_reserve(&e->in, 65536);
-    const ssize_t n = read(e->fd, e->in.ptr + e->in.len, 65536);
-    if (n < 0)
-        return errno == EAGAIN || errno == EINTR || failed(e->probe, strerror(errno));
-    if (n == 0) return failed(e->probe, "it closed the connection");
-    e->in.len += (size_t) n;
-    while (!e->answered) {
-        switch (rpc_scan(&e->scan, buf_bytes(&e->in), RPC_BYTES_MAX, &len)) {
-        case RPC_SCAN_MORE:
-            return true;
-        case RPC_SCAN_BAD:
-            return failed(e->probe, "it does not speak the protocol");
-        case RPC_SCAN_WHOLE:
-            if (!take_message(e, bytes_of(e->in.ptr, len))) return false;
-            buf_drop(&e->in, len);
-        }
-    }
-    return true;
-}
-
-/* --- the exchange --- */
-
-static bool send_output(struct exchange *e)
-{
-    const ssize_t n = send(e->fd, e->out.ptr, e->out.len, MSG_NOSIGNAL);
-
-    if (n < 0)
-        return errno == EAGAIN || errno == EINTR || failed(e->probe, strerror(errno));
-    buf_drop(&e->out, (size_t) n);
-    return true;
-}
-
-static bool turn(struct exchange *e)
-{
-    const uint64_t now = clock_now_ms();
-    struct pollfd fd = { .fd = e->fd, .events = e->out.len > 0 ? POLLOUT : POLLIN };
-
-    if (now >= e->until_ms) return failed(e->probe, "no answer in time");
-    if (poll(&fd, 1, (int) (e->until_ms - now)) <= 0) return true;
-    return e->out.len > 0 ? send_output(e) : take_input(e);
-}
-
-static void build(struct buf *out)
-{
-    rpc_request_begin(out, MSGID_HELLO, METHOD_HELLO);
-    pack_array(out, 1);
-    pack_uint(out, RPC_PROTO);
-    rpc_request_begin(out, MSGID_STATUS, METHOD_STATUS);
-    pack_array(out, 0);
-}
-
-int probe_ask(struct probe *p, const struct endpoint *server, uint64_t limit_ms)
-{
-    struct exchange e = { .probe = p, .until_ms = clock_now_ms() + limit_ms };
+    char name[SERVER_TEXT_MAX];
+    const struct options o = { .servers = server_text(server, name),
+                               .timeout_ms = (uint32_t) limit_ms };
+    struct client_request request = { .method = METHOD_STATUS };
+    struct remote remote;
 
     *p = (struct probe){ 0 };
-    e.fd = endpoint_connect(server);
-    if (e.fd < 0) {
-        failed(p, server->name_len == 0 ? "unknown host" : strerror(errno));
-        return ERR_UNREACHABLE;
+    int code = remote_open(&remote, &o, 0);
+    if (code == 0) {
+        remote.channel.alone = true;
+        code = remote_ask(&remote, &request, limit_ms, take_status, p);
+        remote_close(&remote);
     }
-    rpc_scan_init(&e.scan);
-    build(&e.out);
-    while (!e.answered && turn(&e)) continue;
-    close(e.fd);
-    buf_fini(&e.in);
-    buf_fini(&e.out);
-    return e.answered ? 0 : ERR_UNREACHABLE;
+    if (code == 0) return 0;
+    take_failure(p, name, remote.message[0] != '\0' ? remote.message : error_text(code));
+    return ERR_UNREACHABLE;
 }
 
 /* --- several --- */
@@ -181,17 +100,23 @@ static bool is_known(const struct probe *probes, size_t count, uint32_t node)
     return false;
 }
 
-static void add_members(const struct probe *p, struct endpoints *servers)
+static void add_server(struct servers *servers, const char *text)
+{
+    struct server s;
+
+    if (servers->count == SERVERS_MAX || !server_parse(bytes_str(text), &s)) return;
+    if (servers_find(servers, &s) == servers->count) servers->at[servers->count++] = s;
+}
+
+static void add_members(const struct probe *p, struct servers *servers)
 {
     for (size_t i = 0; i < p->members_count; i++) {
         const char *client = p->members[i].client;
-        if (p->members[i].node != p->node && client[0] != '\0') {
-            endpoints_add(servers, bytes_str(client));
-        }
+        if (p->members[i].node != p->node) add_server(servers, client);
     }
 }
 
-size_t probe_all(struct probe *probes, struct endpoints *servers, uint64_t limit_ms)
+size_t probe_all(struct probe *probes, struct servers *servers, uint64_t limit_ms)
 {
     const size_t given = servers->count;
     size_t answered = 0;
@@ -225,7 +150,7 @@ int probe_find_leader(const struct probe *probes, size_t count)
     return leader;
 }
 
-int probe_await_leader(struct probe *probes, struct endpoints *servers, uint64_t limit_ms,
+int probe_await_leader(struct probe *probes, struct servers *servers, uint64_t limit_ms,
                        size_t *answered)
 {
     const uint64_t until = clock_now_ms() + limit_ms;

@@ -1,19 +1,19 @@
 /* probe.h -- asks one server, and no other, what it knows of itself.
  *
- * Without a client_core: that one goes to whichever server serves, and retries; a probe
- * wants this server's answer, or the fact that it gave none. */
+ * What servers tell of each other is not followed: a probe wants this server's answer, or
+ * the fact that it gave none. */
 #ifndef CLI_PROBE_H
 #define CLI_PROBE_H
 
-#include "cli/endpoint.h"
 #include "core/base/limits.h"
+#include "core/client/servers.h"
 
 enum { PROBE_WORD_MAX = 24 };
 
 struct probe_member {
     uint32_t node;
-    char client[ENDPOINT_TEXT_MAX]; /* may be empty: not known to the one that was asked */
-    char peer[ENDPOINT_TEXT_MAX];
+    char client[SERVER_TEXT_MAX]; /* may be empty: not known to the one that was asked */
+    char peer[SERVER_TEXT_MAX];
 };
 
 struct probe {
@@ -28,12 +28,12 @@ struct probe {
 };
 
 /* 0 or ERR_UNREACHABLE with `why`; waits for limit_ms at most. */
-int probe_ask(struct probe *p, const struct endpoint *server, uint64_t limit_ms);
+int probe_ask(struct probe *p, const struct server *server, uint64_t limit_ms);
 
 /* Asks every server of the list and adds the members that they name to it, so that these
- * are asked too. `probes` has ENDPOINTS_MAX places, one for each of `servers` in the end.
+ * are asked too. `probes` has SERVERS_MAX places, one for each of `servers` in the end.
  * Returns how many answered. */
-size_t probe_all(struct probe *probes, struct endpoints *servers, uint64_t limit_ms);
+size_t probe_all(struct probe *probes, struct servers *servers, uint64_t limit_ms);
 
 /* The index of the leader among probes, or -1. */
 int probe_find_leader(const struct probe *probes, size_t count);
@@ -41,7 +41,7 @@ int probe_find_leader(const struct probe *probes, size_t count);
 /* Asks them all again and again until one leads, for limit_ms at most: its index, or -1.
  * `servers` are those given, and the members in the end. `answered`: how many did, the last
  * time; with none at all there is nothing to wait for. */
-int probe_await_leader(struct probe *probes, struct endpoints *servers, uint64_t limit_ms,
+int probe_await_leader(struct probe *probes, struct servers *servers, uint64_t limit_ms,
                        size_t *answered);
 
 /* A role as the commands print it: leader, follower, learner or down. */

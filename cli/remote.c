@@ -22,19 +22,27 @@ static uint64_t random_seed(void)
     return seed;
 }
 
+int remote_servers(const char *text, struct servers *servers, char *why, size_t why_size)
+{
+    const int code = servers_parse(text, servers);
+
+    if (code != 0) snprintf(why, why_size, "'%.200s' is not host:port,host:port", text);
+    return code;
+}
+
 int remote_open(struct remote *r, const struct options *o, uint32_t session_timeout_ms)
 {
     const struct client_core_config config = { .session_timeout_ms = session_timeout_ms,
                                                .seed = random_seed() };
+    struct servers servers;
     int code;
 
     r->timeout_ms = o->timeout_ms;
     r->next_ms = 0;
     r->message[0] = '\0';
-    code = endpoints_parse(&r->servers, o->servers, r->message, sizeof r->message);
-    if (code != 0) return code;
-    channel_init(&r->channel, &r->servers, config.seed % r->servers.count, &config);
-    return 0;
+    code = remote_servers(o->servers, &servers, r->message, sizeof r->message);
+    if (code == 0) channel_init(&r->channel, &servers, &config);
+    return code;
 }
 
 /* The tick comes last: what it completes is seen by the caller before the next wait. */
@@ -44,7 +52,8 @@ void remote_poll(struct remote *r, struct pollfd *fds, unsigned count, uint64_t 
                    next = until_ms < r->next_ms ? until_ms : r->next_ms;
     const uint64_t wait = next > now ? next - now : 0;
 
-    fds[0] = (struct pollfd){ .fd = r->channel.fd, .events = channel_events(&r->channel) };
+    fds[0] = (struct pollfd){ .fd = r->channel.link.fd,
+                              .events = channel_events(&r->channel) };
     for (unsigned i = 0; i < count; i++) fds[i].revents = 0;
     if (poll(fds, count, wait > INT_MAX ? INT_MAX : (int) wait) > 0 &&
         fds[0].revents != 0) {
@@ -62,11 +71,12 @@ static int fail(struct remote *r, int code, const char *why)
 int remote_hopeless(struct remote *r)
 {
     const int ready = client_core_ready(r->channel.core);
+    const struct link *link = &r->channel.link;
 
-    if (r->channel.fatal != 0) return fail(r, r->channel.fatal, r->channel.why);
+    if (r->channel.fatal != 0) return fail(r, r->channel.fatal, link->why);
     if (ready < 0) return fail(r, ready, "");
-    if (r->channel.failures >= ROUNDS_MAX * r->servers.count && ready == 0) {
-        return fail(r, ERR_UNREACHABLE, r->channel.why);
+    if (link->failures >= ROUNDS_MAX * link->servers.count && ready == 0) {
+        return fail(r, ERR_UNREACHABLE, link->why);
     }
     return 0;
 }
@@ -132,7 +142,9 @@ static int explain(struct remote *r, bool write)
     if (client_core_ready(r->channel.core) == 0 && trouble != 0) {
         return fail(r, trouble, "the session could not be opened in time");
     }
-    if (r->channel.state != CHANNEL_UP) return fail(r, ERR_UNREACHABLE, r->channel.why);
+    if (r->channel.link.state != LINK_UP) {
+        return fail(r, ERR_UNREACHABLE, r->channel.link.why);
+    }
     if (write && client_core_ready(r->channel.core) > 0) return fail(r, ERR_PENDING, "");
     return fail(r, ERR_UNREACHABLE, "no answer in time");
 }

@@ -10,12 +10,14 @@
 #include "cli/options.h"
 
 struct remote {
-    struct endpoints servers;
     struct channel channel;
     uint32_t timeout_ms;
     uint64_t next_ms;  /* when the channel wants its tick */
     char message[4096]; /* of the last error, its details as JSON behind it */
 };
+
+/* Reads a list of servers; ERR_CONFIG, with `why`. */
+int remote_servers(const char *text, struct servers *servers, char *why, size_t why_size);
 
 /* Reads --servers, sets up the client; connects on the first wait. session_timeout_ms 0: no
  * session. ERR_CONFIG. remote_close() is due after success only. */

@@ -3,21 +3,25 @@
 
 #include "cli/commands.h"
 #include "cli/json.h"
+#include "cli/remote.h"
 #include "cli/report.h"
 #include "cli/probe.h"
 #include "core/base/errors.h"
 
 /* What was asked: probes[i] is the answer of servers.at[i]. */
-static struct endpoints servers;
-static struct probe probes[ENDPOINTS_MAX];
+static struct servers servers;
+static struct probe probes[SERVERS_MAX];
 
 /* The id of a server that did not answer, from what the others say; 0 = nobody knows. */
 static uint32_t id_of(size_t i)
 {
+    char name[SERVER_TEXT_MAX];
+
     if (probes[i].node != 0) return probes[i].node;
+    server_text(&servers.at[i], name);
     for (size_t k = 0; k < servers.count; k++) {
         for (size_t m = 0; m < probes[k].members_count; m++) {
-            if (strcmp(probes[k].members[m].client, servers.at[i].text) == 0) {
+            if (strcmp(probes[k].members[m].client, name) == 0) {
                 return probes[k].members[m].node;
             }
         }
@@ -31,6 +35,7 @@ static void put_json(struct buf *text)
     for (size_t i = 0; i < servers.count; i++) {
         const struct probe *p = &probes[i];
         const uint32_t id = id_of(i);
+        char name[SERVER_TEXT_MAX];
 
         buf_put_bytes_raw(text, bytes_str(i == 0 ? "{\"id\":" : ",{\"id\":"));
         if (id == 0) {
@@ -39,7 +44,7 @@ static void put_json(struct buf *text)
             report_printf(text, "%u", id);
         }
         report_printf(text, ",\"role\":\"%s\",\"client\":", probe_role(p));
-        json_put_string(text, bytes_str(servers.at[i].text));
+        json_put_string(text, bytes_str(server_text(&servers.at[i], name)));
         if (p->node != 0) {
             report_printf(text, ",\"applied\":%llu,\"zxid\":%llu,\"version\":",
                           (unsigned long long) p->applied, (unsigned long long) p->zxid);
@@ -60,10 +65,11 @@ static void put_plain(struct buf *text)
                   "zxid");
     for (size_t i = 0; i < servers.count; i++) {
         const struct probe *p = &probes[i];
-        char id[12] = "-";
+        char id[12] = "-", name[SERVER_TEXT_MAX];
 
         if (id_of(i) != 0) snprintf(id, sizeof id, "%u", id_of(i));
-        report_printf(text, "%-3s %-9s %-24s ", id, probe_role(p), servers.at[i].text);
+        report_printf(text, "%-3s %-9s %-24s ", id, probe_role(p),
+                      server_text(&servers.at[i], name));
         if (p->node == 0) {
             report_printf(text, "%s\n", p->why);
         } else {
@@ -80,12 +86,15 @@ int command_status(const struct options *o)
     size_t answered;
     int status;
 
-    if (endpoints_parse(&servers, o->servers, why, sizeof why) != 0) {
+    if (remote_servers(o->servers, &servers, why, sizeof why) != 0) {
         return report_error(o->command, ERR_CONFIG, why);
     }
     answered = probe_all(probes, &servers, o->timeout_ms < 2000 ? o->timeout_ms : 2000);
     if (answered == 0) {
-        snprintf(why, sizeof why, "%.100s: %s", servers.at[0].text, probes[0].why);
+        char name[SERVER_TEXT_MAX];
+
+        snprintf(why, sizeof why, "%.100s: %s", server_text(&servers.at[0], name),
+                 probes[0].why);
         return report_error(o->command, ERR_UNREACHABLE, why);
     }
     if (o->json) {

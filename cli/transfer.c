@@ -20,8 +20,8 @@ struct transfer {
     char message[512];
 };
 
-static struct endpoints servers;
-static struct probe probes[ENDPOINTS_MAX];
+static struct servers servers;
+static struct probe probes[SERVERS_MAX];
 
 static uint64_t time_left(const struct transfer *t)
 {
@@ -53,6 +53,7 @@ static int ask_leader(struct transfer *t, const char *server)
     }
     int code = remote_open(&remote, &there, 0);
     if (code == 0) {
+        remote.channel.alone = true;
         code = ask_send(&a, &remote, take_leader, t);
         remote_close(&remote);
     }
@@ -88,7 +89,9 @@ static int transfer_once(struct transfer *t)
         return 0;
     }
     if (t->asked == 0) t->asked = leader;
-    return ask_leader(t, servers.at[at].text);
+    char name[SERVER_TEXT_MAX];
+
+    return ask_leader(t, server_text(&servers.at[at], name));
 }
 
 static int transfer_run(struct transfer *t)
@@ -130,7 +133,7 @@ int command_transfer(const struct options *o)
     const int mistake = read_node(o, &t.wanted);
 
     if (mistake != 0) return mistake;
-    int code = endpoints_parse(&servers, o->servers, t.message, sizeof t.message);
+    int code = remote_servers(o->servers, &servers, t.message, sizeof t.message);
     if (code == 0) code = transfer_run(&t);
     return code == 0 ? print_leader(o, t.leader)
                      : report_error(o->command, code, t.message);
