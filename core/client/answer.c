@@ -48,6 +48,23 @@ static void names_read(struct answer *a, const msgpack_object *children)
     a->result.count = children->via.array.size;
 }
 
+static void paths_read(struct answer *a, const tl_client *c, const msgpack_object *results)
+{
+    if (results == NULL || results->type != MSGPACK_OBJECT_ARRAY) return;
+    buf_reserve(&a->names, 1);
+    for (uint32_t i = 0; i < results->via.array.size; i++) {
+        const msgpack_object *part = &results->via.array.ptr[i];
+        const bool created = bytes_equal(rpc_bytes(rpc_member(part, "kind")),
+                                         BYTES_LIT("create"));
+        const struct bytes path = rpc_bytes(rpc_member(part, "path"));
+
+        if (created) buf_put_bytes_raw(&a->names, prefix_strip(c, path));
+        buf_put_u8(&a->names, 0);
+    }
+    a->result.names = (const char *) a->names.ptr;
+    a->result.count = results->via.array.size;
+}
+
 static void value_read(struct answer *a, const msgpack_object *value)
 {
     if (value == NULL || (a->result.code != 0 && value->type == MSGPACK_OBJECT_NIL)) return;
@@ -79,6 +96,7 @@ void answer_read(struct answer *a, const tl_client *c, const msgpack_object *obj
     r->len = data.len;
     stat_read(a, rpc_member(object, "stat"));
     names_read(a, rpc_member(object, "children"));
+    paths_read(a, c, rpc_member(object, "results"));
     r->more = is_true(rpc_member(object, "more"));
     value_read(a, rpc_member(object, "value"));
 }

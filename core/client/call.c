@@ -34,6 +34,13 @@ struct buf *call_option(struct call *call, const char *name)
     return &call->options;
 }
 
+void call_reads(struct call *call)
+{
+    if (call->client->reads == TL_READS_ANY) {
+        pack_cstr(call_option(call, "consistency"), "any");
+    }
+}
+
 void call_fail(struct call *call, int code, const char *why)
 {
     if (call->code != 0) return;

@@ -33,6 +33,7 @@ void call_put_path(struct call *call, struct buf *b, const char *path); /* withi
 struct buf *call_arg(struct call *call); /* pack exactly one value into it */
 struct buf *call_option(struct call *call, const char *name); /* and into this one */
 void call_guard(struct call *call, const tl_guard *guard);    /* NULL: none */
+void call_reads(struct call *call); /* a read, at the consistency of the client's */
 void call_fail(struct call *call, int code, const char *why); /* the first one counts */
 /* A recipe's function, by METHOD_CALL or METHOD_QUERY, its args still to be packed. */
 void call_function(struct call *call, tl_client *c, enum method method,

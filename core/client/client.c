@@ -1,6 +1,7 @@
 /* A client's life: opened, with a thread of its own or without, and closed. */
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
 #include <time.h>
@@ -267,6 +268,9 @@ static const char *options_wrong(const tl_options *o, struct servers *servers)
         (session_ms < SESSION_TIMEOUT_MIN_MS || session_ms > SESSION_TIMEOUT_MAX_MS)) {
         return "session_timeout_ms must be 0 or 1000 .. 600000";
     }
+    if (o->reads != TL_READS_STRONG && o->reads != TL_READS_ANY) {
+        return "there are no such reads";
+    }
     if (session_ms == 0 && o->session_file != NULL) return "session_file needs a session";
     if (o->prefix != NULL && !prefix_is_good(o->prefix)) {
         return "prefix must be \"/a/b\": no part \".\" or \"..\", no slash at the end";
@@ -296,6 +300,7 @@ static tl_client *client_new(const tl_options *o)
 
     c->timeout_ms = o->timeout_ms == 0 ? TIMEOUT_MS_DEFAULT : o->timeout_ms;
     c->has_session = o->session_timeout_ms != 0;
+    c->reads = o->reads;
     c->prefix = text_dup(o->prefix == NULL ? "" : o->prefix);
     c->on_session = o->on_session;
     c->session_ctx = o->session_ctx;
@@ -351,6 +356,7 @@ int tl_open(const tl_options *options, tl_client **client)
 static int wait_ready(tl_client *c)
 {
     const uint64_t until = client_now_ms() + c->timeout_ms;
+    char why[sizeof c->link.why];
     int ready;
 
     client_lock(c);
@@ -359,10 +365,12 @@ static int wait_ready(tl_client *c)
     }
     if (ready == 0) ready = client_core_trouble(c->core);
     const int file_code = c->file_code;
+    snprintf(why, sizeof why, "%s", c->link.why);
     client_unlock(c);
     if (file_code != 0) return client_fail(file_code, c->session_file.why);
     if (ready == 1) return 0;
-    return client_fail(ready == 0 ? ERR_UNREACHABLE : ready, NULL);
+    if (ready == 0) return client_fail(ERR_UNREACHABLE, why[0] == '\0' ? NULL : why);
+    return client_fail(ready, NULL);
 }
 
 int tl_connect(const tl_options *options, tl_client **client)

@@ -30,6 +30,7 @@
 struct tl_client {
     uint32_t timeout_ms;
     bool has_session, has_thread;
+    tl_reads reads;
     char *prefix; /* "" = none; else "/a/b" */
     tl_session_fn on_session; /* may be NULL */
     void *session_ctx;

@@ -246,6 +246,7 @@ static int control_done(struct client_core *c, uint64_t now_ms, enum control con
         stage_ready(c, now_ms);
         return 0;
     case CONTROL_RENEW:
+        c->served = true;
         session_renewed(c, c->control_sent_ms[CONTROL_RENEW]);
         return 0;
     case CONTROL_CLOSE:

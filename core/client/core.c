@@ -89,6 +89,7 @@ void client_core_connected(struct client_core *c, uint64_t now_ms)
     rpc_scan_init(&c->scan);
     c->connected_ms = now_ms;
     c->wants_other = c->ended != 0;
+    c->served = false;
     c->control_retry_ms = NEVER;
     c->zxid_seen = 0;
     c->stage = CLIENT_HELLO;
@@ -119,6 +120,11 @@ uint64_t client_core_tick(struct client_core *c, uint64_t now_ms)
     const uint64_t next = control_next_ms(c);
 
     return next < c->due_ms ? next : c->due_ms;
+}
+
+bool client_core_served(const struct client_core *c)
+{
+    return c->served;
 }
 
 bool client_core_wants_other(const struct client_core *c)

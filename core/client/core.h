@@ -91,6 +91,8 @@ int client_core_input(struct client_core *c, uint64_t now_ms, struct bytes bytes
 struct buf *client_core_output(struct client_core *c);
 /* Time limits, renewals, retries; returns the next time at which it wants to be called. */
 uint64_t client_core_tick(struct client_core *c, uint64_t now_ms);
+/* True: on this connection the server has done something that was asked for. */
+bool client_core_served(const struct client_core *c);
 /* True: this server cannot serve us now, connect to another. */
 bool client_core_wants_other(const struct client_core *c);
 

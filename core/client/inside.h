@@ -105,6 +105,7 @@ struct client_core {
     struct rng rng;
     enum client_stage stage;
     bool wants_other;
+    bool served;              /* a request was answered on this connection */
     int ended;                /* the code that ended it for good; 0 = none */
     bool opened;              /* was ready once */
     bool greeted;             /* a server of the cluster has answered */

@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -23,6 +25,16 @@ void link_init(struct link *l, const struct servers *servers, uint64_t seed)
                         .pause_ms = PAUSE_MS_MIN };
     rng_init(&l->rng, seed);
     servers_shuffle(&l->servers, &l->rng);
+}
+
+void link_begin_with(struct link *l, const struct server *s)
+{
+    l->next = servers_find(&l->servers, s) % l->servers.count;
+}
+
+void link_heard(struct link *l)
+{
+    l->failures = 0;
 }
 
 static void fd_set_to(struct link *l, int fd)
@@ -59,12 +71,22 @@ static bool has_address_left(const struct link *l)
     return l->found_next < l->found.count;
 }
 
-/* Another address of the same server at once, another server after the pause. */
-static void link_fail(struct link *l, uint64_t now_ms)
+/* The server whose turn it is, or was. */
+static const struct server *server_at_hand(const struct link *l)
 {
+    return &l->servers.at[(l->next + l->servers.count - 1) % l->servers.count];
+}
+
+/* Another address of the same server at once, another server after the pause. */
+static void link_fail(struct link *l, uint64_t now_ms, const char *why)
+{
+    char name[SERVER_TEXT_MAX];
+
+    snprintf(l->why, sizeof l->why, "%s: %.80s", server_text(server_at_hand(l), name), why);
     link_down(l);
     l->at_ms = now_ms;
     if (has_address_left(l)) return;
+    l->failures++;
     l->at_ms += l->pause_ms / 2 + rng_below(&l->rng, l->pause_ms / 2 + 1);
     l->pause_ms = l->pause_ms * 2 > PAUSE_MS_MAX ? PAUSE_MS_MAX : l->pause_ms * 2;
 }
@@ -96,8 +118,7 @@ static void left_put_off(struct link *l)
 
 void link_learn(struct link *l, const struct members *named)
 {
-    const size_t count = l->servers.count;
-    const struct server now = l->servers.at[(l->next + count - 1) % count];
+    const struct server now = *server_at_hand(l);
 
     if (!members_merge(&l->learnt, named)) return;
     l->servers = l->given;
@@ -117,10 +138,10 @@ static void link_up(struct link *l, uint64_t now_ms)
     l->at_ms = now_ms;
 }
 
-static void connect_failed(struct link *l, uint64_t now_ms)
+static void connect_failed(struct link *l, uint64_t now_ms, const char *why)
 {
     l->left.ss_family = AF_UNSPEC; /* another one was tried */
-    link_fail(l, now_ms);
+    link_fail(l, now_ms, why);
 }
 
 static void link_connect(struct link *l, uint64_t now_ms)
@@ -129,7 +150,7 @@ static void link_connect(struct link *l, uint64_t now_ms)
     const int fd = socket(to->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
     if (fd < 0) {
-        connect_failed(l, now_ms);
+        connect_failed(l, now_ms, strerror(errno));
         return;
     }
     fd_set_to(l, fd);
@@ -138,7 +159,7 @@ static void link_connect(struct link *l, uint64_t now_ms)
     if (connect(fd, (const struct sockaddr *) to, sockaddr_len(to)) == 0) {
         link_up(l, now_ms);
     } else if (errno != EINPROGRESS) {
-        connect_failed(l, now_ms);
+        connect_failed(l, now_ms, strerror(errno));
     }
 }
 
@@ -152,18 +173,18 @@ static void lookups_reap(struct link *l)
     }
 }
 
-void link_drop(struct link *l, uint64_t now_ms)
+void link_drop(struct link *l, uint64_t now_ms, bool served, const char *why)
 {
     CHECK(l->state == LINK_UP);
-    const bool lasted = now_ms - l->at_ms >= LASTED_MS;
+    const bool was_of_use = served || now_ms - l->at_ms >= LASTED_MS;
     const bool alone = l->servers.count == 1 && l->found.count == 1;
 
-    if (lasted) l->pause_ms = PAUSE_MS_MIN;
+    if (was_of_use) l->pause_ms = PAUSE_MS_MIN;
     l->left = l->found.at[l->found_next - 1];
     l->found.count = l->found_next = 0;
     lookups_reap(l);
-    link_fail(l, now_ms);
-    if (lasted && !alone) l->at_ms = now_ms;
+    link_fail(l, now_ms, why);
+    if (was_of_use && !alone) l->at_ms = now_ms;
 }
 
 /* --- looking up --- */
@@ -194,7 +215,7 @@ static void found_take(struct link *l, uint64_t now_ms)
     if (has_address_left(l)) {
         link_connect(l, now_ms);
     } else {
-        link_fail(l, now_ms);
+        link_fail(l, now_ms, "the name has no address");
         if (any) l->at_ms = now_ms;
     }
 }
@@ -221,7 +242,7 @@ static void look_up(struct link *l, uint64_t now_ms)
     room = lookup_room(l, s);
     if (room != NULL && *room == NULL) *room = lookup_start(s);
     if (room == NULL || *room == NULL) {
-        link_fail(l, now_ms);
+        link_fail(l, now_ms, "too many names are being looked up");
     } else {
         l->state = LINK_LOOKING;
         fd_set_to(l, lookup_fd(*room));
@@ -238,7 +259,7 @@ static void look_again(struct link *l, uint64_t now_ms)
     if (lookup_done(*at)) {
         lookup_take(l, at, now_ms);
     } else if (now_ms >= l->at_ms) {
-        link_fail(l, now_ms);
+        link_fail(l, now_ms, "looking up its address takes too long");
     }
 }
 
@@ -247,7 +268,9 @@ static void look_again(struct link *l, uint64_t now_ms)
 uint64_t link_tick(struct link *l, uint64_t now_ms)
 {
     if (l->state == LINK_LOOKING) look_again(l, now_ms);
-    if (l->state == LINK_CONNECTING && now_ms >= l->at_ms) connect_failed(l, now_ms);
+    if (l->state == LINK_CONNECTING && now_ms >= l->at_ms) {
+        connect_failed(l, now_ms, "no answer to connect");
+    }
     if (l->state == LINK_DOWN && now_ms >= l->at_ms) {
         if (has_address_left(l)) {
             link_connect(l, now_ms);
@@ -267,7 +290,7 @@ static void connecting_ended(struct link *l, uint64_t now_ms)
     if (error == 0) {
         link_up(l, now_ms);
     } else {
-        connect_failed(l, now_ms);
+        connect_failed(l, now_ms, strerror(error));
     }
 }
 

@@ -16,9 +16,9 @@
  * comes the next server of those that were given and those that were learnt. An address
  * that was left is not gone back to while another has not been tried.
  *
- * The pause between servers doubles until a connection has lasted for a while; the end of
- * one that has is followed by no pause at all, since that server may just have stopped, and
- * the others are well. */
+ * The pause between servers doubles until a connection was of use: it served, or lasted for
+ * a while. The end of such a one is followed by no pause at all, since that server may just
+ * have stopped, and the others are well. */
 #ifndef CORE_CLIENT_LINK_H
 #define CORE_CLIENT_LINK_H
 
@@ -44,15 +44,22 @@ struct link {
     struct sockaddr_storage left; /* the last one that was UP; no family: none */
     uint64_t at_ms; /* DOWN: try then. LOOKING, CONNECTING: give up then. UP: since */
     uint32_t pause_ms;
+    unsigned failures; /* in a row, of servers that said nothing */
+    char why[400];     /* of the last failure: the server and the reason */
 };
 
 void link_init(struct link *l, const struct servers *servers, uint64_t seed);
+/* The first attempt goes to this one of the servers, not to any. */
+void link_begin_with(struct link *l, const struct server *s);
 void link_fini(struct link *l); /* does not wait for a look-up that hangs */
 /* Starts to connect when it is time; the time at which it wants to be called again. */
 uint64_t link_tick(struct link *l, uint64_t now_ms);
 /* Something came from fd. Not when UP: then it is the connection, and the caller's. */
 void link_event(struct link *l, uint64_t now_ms);
-void link_drop(struct link *l, uint64_t now_ms);
+/* The server said something. */
+void link_heard(struct link *l);
+/* `served`: over this connection it did some work for us. */
+void link_drop(struct link *l, uint64_t now_ms, bool served, const char *why);
 /* What the server that it is connected to says of its cluster's members. */
 void link_learn(struct link *l, const struct members *named);
 

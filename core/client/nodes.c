@@ -139,11 +139,18 @@ uint64_t tl_delete_async(tl_client *c, const char *path, int64_t version,
     return call_ask(&call, done, ctx);
 }
 
+static void build_read(struct call *call, tl_client *c, enum method method,
+                       const char *path)
+{
+    build_of_path(call, c, method, path);
+    call_reads(call);
+}
+
 int tl_get(tl_client *c, const char *path, char **data, size_t *len, tl_stat *stat)
 {
     struct call call;
 
-    build_of_path(&call, c, METHOD_GET, path);
+    build_read(&call, c, METHOD_GET, path);
     return call_wait(&call, &(struct out){ .data = data, .len = len, .stat = stat });
 }
 
@@ -151,7 +158,7 @@ uint64_t tl_get_async(tl_client *c, const char *path, tl_done_fn done, void *ctx
 {
     struct call call;
 
-    build_of_path(&call, c, METHOD_GET, path);
+    build_read(&call, c, METHOD_GET, path);
     return call_ask(&call, done, ctx);
 }
 
@@ -159,7 +166,7 @@ int tl_get_stat(tl_client *c, const char *path, tl_stat *stat)
 {
     struct call call;
 
-    build_of_path(&call, c, METHOD_STAT, path);
+    build_read(&call, c, METHOD_STAT, path);
     return call_wait(&call, &(struct out){ .stat = stat });
 }
 
@@ -167,7 +174,7 @@ uint64_t tl_get_stat_async(tl_client *c, const char *path, tl_done_fn done, void
 {
     struct call call;
 
-    build_of_path(&call, c, METHOD_STAT, path);
+    build_read(&call, c, METHOD_STAT, path);
     return call_ask(&call, done, ctx);
 }
 
@@ -184,7 +191,7 @@ int tl_children(tl_client *c, const char *path, const char *after, unsigned limi
 {
     struct call call;
 
-    build_of_path(&call, c, METHOD_CHILDREN, path);
+    build_read(&call, c, METHOD_CHILDREN, path);
     build_children(&call, after, limit);
     return call_wait(&call, &(struct out){ .names = names, .count = count, .more = more });
 }
@@ -194,7 +201,7 @@ uint64_t tl_children_async(tl_client *c, const char *path, const char *after,
 {
     struct call call;
 
-    build_of_path(&call, c, METHOD_CHILDREN, path);
+    build_read(&call, c, METHOD_CHILDREN, path);
     build_children(&call, after, limit);
     return call_ask(&call, done, ctx);
 }
@@ -258,12 +265,14 @@ static void build_multi(struct call *call, tl_client *c, const tl_op *ops, size_
     for (size_t i = 0; i < count; i++) pack_op(call, &ops[i]);
 }
 
-int tl_multi(tl_client *c, const tl_op *ops, size_t count, uint64_t *zxid, int *failed)
+int tl_multi(tl_client *c, const tl_op *ops, size_t count, char **paths, uint64_t *zxid,
+             int *failed)
 {
     struct call call;
 
     build_multi(&call, c, ops, count);
-    return call_wait(&call, &(struct out){ .zxid = zxid, .failed = failed });
+    return call_wait(&call,
+                     &(struct out){ .names = paths, .zxid = zxid, .failed = failed });
 }
 
 uint64_t tl_multi_async(tl_client *c, const tl_op *ops, size_t count, tl_done_fn done,

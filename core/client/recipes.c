@@ -8,6 +8,12 @@ static void call_wait_limit(struct call *call, uint32_t wait_ms)
     if (wait_ms > 0) pack_uint(call_option(call, "timeout_ms"), wait_ms);
 }
 
+static void build_query(struct call *call, tl_client *c, const char *function)
+{
+    call_function(call, c, METHOD_QUERY, function);
+    call_reads(call);
+}
+
 static void call_args(struct call *call, struct bytes args)
 {
     if (args.ptr == NULL) {
@@ -53,7 +59,7 @@ int tl_query(tl_client *c, const char *function, const void *args, size_t args_l
 {
     struct call call;
 
-    call_function(&call, c, METHOD_QUERY, function);
+    build_query(&call, c, function);
     call_args(&call, bytes_of(args, args_len));
     return call_wait(&call, &(struct out){ .value = value, .value_len = value_len });
 }
@@ -63,7 +69,7 @@ uint64_t tl_query_async(tl_client *c, const char *function, const void *args,
 {
     struct call call;
 
-    call_function(&call, c, METHOD_QUERY, function);
+    build_query(&call, c, function);
     call_args(&call, bytes_of(args, args_len));
     return call_ask(&call, done, ctx);
 }
@@ -186,4 +192,63 @@ uint64_t tl_config_put_async(tl_client *c, const char *path, const void *data, s
     build_put(&call, c, path, bytes_of(data, len), version);
     call_guard(&call, guard);
     return call_ask(&call, done, ctx);
+}
+
+/* Without the session: a call of it writes nothing but what somebody else has stored. */
+static int ask_version(tl_client *c, const char *path, uint64_t version, bool writes,
+                       struct out *out)
+{
+    struct call call;
+
+    if (writes) call_function(&call, c, METHOD_CALL, "config.get");
+    if (!writes) build_query(&call, c, "config.get");
+    call.request.write = false;
+    pack_map(call_arg(&call), version == 0 ? 1 : 2);
+    pack_cstr(&call.params, "path");
+    call_put_path(&call, &call.params, path);
+    if (version != 0) {
+        pack_cstr(&call.params, "version");
+        pack_uint(&call.params, version);
+    }
+    return call_wait(&call, out);
+}
+
+/* `answer`: the recipe's value, nil when there is no version. */
+static int take_version(struct bytes answer, char **data, size_t *len, uint64_t *number)
+{
+    struct buf copy = { 0 };
+    int64_t stored = 0;
+    const char *text;
+    size_t text_len;
+
+    if (!tl_value_text(answer.ptr, answer.len, "data", &text, &text_len)) {
+        return client_fail(ERR_NO_NODE, "nothing was ever stored there");
+    }
+    buf_put_bytes_raw(&copy, bytes_of(text, text_len));
+    buf_put_u8(&copy, 0);
+    (void) tl_value_number(answer.ptr, answer.len, "version", &stored);
+    *data = (char *) copy.ptr;
+    *len = text_len;
+    if (number != NULL) *number = (uint64_t) stored;
+    return 0;
+}
+
+int tl_config_get(tl_client *c, const char *path, uint64_t version, char **data,
+                  size_t *len, uint64_t *number)
+{
+    void *value = NULL;
+    size_t value_len = 0;
+    struct out out = { .value = &value, .value_len = &value_len };
+    int code = ask_version(c, path, version, false, &out);
+
+    *data = NULL;
+    *len = 0;
+    if (code == ERR_READ_ONLY) { /* a plain write of the node has yet to become a version */
+        tl_free(value);
+        value = NULL;
+        code = ask_version(c, path, version, true, &out);
+    }
+    if (code == 0) code = take_version(bytes_of(value, value_len), data, len, number);
+    tl_free(value);
+    return code;
 }

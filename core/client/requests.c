@@ -454,6 +454,7 @@ void request_answered(struct client_core *c, uint64_t now_ms, struct request *r,
         request_retry(c, now_ms, r, code);
         return;
     }
+    c->served = true;
     /* A repeated answer says nothing about now: the first sending only renews. */
     if (of_session && code == 0 && r->sends == 1) session_renewed(c, r->sent_ms);
     request_end(c, r, code, message, result);

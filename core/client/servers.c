@@ -1,6 +1,7 @@
 #include "core/client/servers.h"
 
 #include <arpa/inet.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "core/base/errors.h"
@@ -47,6 +48,14 @@ bool server_parse(struct bytes text, struct server *s)
 bool server_equal(const struct server *a, const struct server *b)
 {
     return strcmp(a->host, b->host) == 0 && strcmp(a->port, b->port) == 0;
+}
+
+const char *server_text(const struct server *s, char text[SERVER_TEXT_MAX])
+{
+    const bool is_ipv6 = strchr(s->host, ':') != NULL;
+
+    snprintf(text, SERVER_TEXT_MAX, is_ipv6 ? "[%s]:%s" : "%s:%s", s->host, s->port);
+    return text;
 }
 
 int servers_parse(const char *text, struct servers *s)

@@ -15,7 +15,7 @@
 #include "core/base/limits.h"
 #include "core/base/rng.h"
 
-enum { SERVERS_MAX = 64 };
+enum { SERVERS_MAX = 64, SERVER_TEXT_MAX = 272 };
 
 struct server {
     char host[256]; /* a name or an address, without brackets */
@@ -30,6 +30,8 @@ struct servers {
 /* One "host:port"; false when it is none. */
 bool server_parse(struct bytes text, struct server *s);
 bool server_equal(const struct server *a, const struct server *b);
+/* The same as text again: host:port, [::1]:7400. Returns `text`. */
+const char *server_text(const struct server *s, char text[SERVER_TEXT_MAX]);
 
 /* ERR_CONFIG: empty, malformed, or too many. */
 int servers_parse(const char *text, struct servers *s);

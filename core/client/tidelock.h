@@ -107,6 +107,13 @@ typedef enum tl_session_state {
  * work in JEOPARDY is safe, in OVER it is high time. */
 typedef void (*tl_session_fn)(void *ctx, tl_session_state state);
 
+typedef enum tl_reads {
+    TL_READS_STRONG, /* as new as the service is when it is asked; needs a majority */
+    TL_READS_ANY,    /* what the server at hand has, at once: it may be old, or older than
+                      * what another server told. Without a session also from a server that
+                      * is cut off from the others */
+} tl_reads;
+
 typedef struct tl_options {
     const char *servers;         /* "host:port,host:port"; IPv6 as "[::1]:7400" */
     const char *cluster;         /* NULL: any */
@@ -114,6 +121,7 @@ typedef struct tl_options {
     uint32_t session_timeout_ms; /* 0 = no session; else 1,000 .. 600,000 */
     const char *session_file;    /* NULL: none; see below */
     const char *prefix;          /* "/apps/a": stands before every path; NULL: none */
+    tl_reads reads;              /* of all gets and queries; who needs both opens two */
     tl_session_fn on_session;    /* NULL: nobody */
     void *session_ctx;
 } tl_options;
@@ -191,7 +199,8 @@ int tl_set(tl_client *c, const char *path, const void *data, size_t len, int64_t
            const tl_guard *guard, tl_stat *stat); /* version -1 = any */
 int tl_delete(tl_client *c, const char *path, int64_t version, const tl_guard *guard);
 
-/* Linearizable. `data` is NULL for null data; it ends with a zero byte beyond len. */
+/* Linearizable, unless options.reads say otherwise. `data` is NULL for null data; it ends
+ * with a zero byte beyond len. */
 int tl_get(tl_client *c, const char *path, char **data, size_t *len, tl_stat *stat);
 int tl_get_stat(tl_client *c, const char *path, tl_stat *stat);
 /* Up to `limit` names (0 = 1,000) after the name `after` (NULL = from the start), each
@@ -211,8 +220,11 @@ typedef struct tl_op {
     uint64_t token;  /* GUARD */
 } tl_op;
 
-/* All or nothing. On a refusal *failed is the index of the op, else -1. May be NULL. */
-int tl_multi(tl_client *c, const tl_op *ops, size_t count, uint64_t *zxid, int *failed);
+/* All or nothing. *paths: of each op, in order and each ended by a zero byte, the path
+ * that it created, "" when it is no CREATE. On a refusal *failed is the index of the op,
+ * else -1. All three may be NULL. */
+int tl_multi(tl_client *c, const tl_op *ops, size_t count, char **paths, uint64_t *zxid,
+             int *failed);
 
 /* --- a lock: recipe "lock". Needs a session --- */
 
@@ -235,6 +247,10 @@ int tl_lock_release(tl_client *c, const tl_lock *lock);
  * one's number; may be NULL. */
 int tl_config_put(tl_client *c, const char *path, const void *data, size_t len,
                   int64_t version, const tl_guard *guard, uint64_t *stored);
+/* `version` 0: the newest. *number: which one it is; may be NULL. TL_NO_NODE: none was ever
+ * stored; TL_REFUSED: that one is not kept. To be told of each: tl_config_open(). */
+int tl_config_get(tl_client *c, const char *path, uint64_t version, char **data,
+                  size_t *len, uint64_t *number);
 
 /* --- recipes --- */
 
@@ -275,7 +291,7 @@ typedef struct tl_result {
     const char *data; /* get: NULL for null data; ends with a zero byte beyond len */
     size_t len;
     const tl_stat *stat;
-    const char *names; /* children: each ended by a zero byte */
+    const char *names; /* children, paths of a multi: each ended by a zero byte */
     size_t count;
     bool more;
     int failed;           /* multi: index of the op that was refused */

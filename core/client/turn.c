@@ -3,6 +3,7 @@
  * a thread makes one after the other. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 #include "core/base/check.h"
+#include "core/base/errors.h"
 #include "core/client/client.h"
 
 enum { READ_BYTES = 64 << 10, EVENTS_MAX = 3 };
@@ -63,10 +65,12 @@ static void connection_made(tl_client *c)
     turn_wake(c); /* the core has something to say, and new times */
 }
 
-static void connection_lost(tl_client *c)
+static void connection_lost(tl_client *c, const char *why)
 {
+    const bool served = client_core_served(c->core);
+
     client_core_disconnected(c->core, client_now_ms());
-    link_drop(&c->link, client_now_ms());
+    link_drop(&c->link, client_now_ms(), served, why);
     turn_wake(c);
 }
 
@@ -80,7 +84,7 @@ static void send_some(tl_client *c)
         if (n < 0 && errno == EINTR) continue;
         if (n < 0 && errno == EAGAIN) return;
         if (n < 0) {
-            connection_lost(c);
+            connection_lost(c, strerror(errno));
             return;
         }
         buf_drop(out, (size_t) n);
@@ -93,8 +97,17 @@ static void take_input(tl_client *c)
     const struct bytes got = bytes_of(c->room, n > 0 ? (size_t) n : 0);
 
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
-    if (n <= 0 || client_core_input(c->core, client_now_ms(), got) != 0) {
-        connection_lost(c);
+    if (n <= 0) {
+        connection_lost(c, n == 0 ? "the server closed the connection" : strerror(errno));
+        return;
+    }
+
+    const int code = client_core_input(c->core, client_now_ms(), got);
+
+    if (code == 0) {
+        link_heard(&c->link);
+    } else {
+        connection_lost(c, error_text(code));
     }
 }
 
@@ -196,7 +209,9 @@ static void do_what_is_due(tl_client *c)
 
     call_refused_end(c);
     next = client_core_tick(c->core, client_now_ms());
-    if (c->link.state == LINK_UP && client_core_wants_other(c->core)) connection_lost(c);
+    if (c->link.state == LINK_UP && client_core_wants_other(c->core)) {
+        connection_lost(c, "the server cannot serve now");
+    }
     next = earlier(next, session_tell(c));
     send_some(c);
     next = earlier(next, link_turn(c));

@@ -258,6 +258,20 @@ static int client_lock_acquire(lua_State *L)
     return 2;
 }
 
+/* path(path) -> the same below the prefix */
+static int client_path(lua_State *L)
+{
+    const char *path = argument_text(L, 2, "path");
+    struct scratch *s = scratch_push(L);
+    tl_client *tl = client_open(L, 1);
+
+    if (tl == NULL) return fail_plainly(L, TL_CLOSED);
+    s->got = tl_path(tl, path);
+    lua_pushstring(L, s->got);
+    scratch_drop(s);
+    return 1;
+}
+
 /* --- the session --- */
 
 static int client_session(lua_State *L)
@@ -313,10 +327,20 @@ static uint32_t option_session(lua_State *L, int arg)
     return session_ms;
 }
 
+static tl_reads option_reads(lua_State *L, int arg)
+{
+    const char *reads = option_text(L, arg, "reads");
+
+    if (reads == NULL || strcmp(reads, "strong") == 0) return TL_READS_STRONG;
+    luaL_argcheck(L, strcmp(reads, "any") == 0, arg, "reads must be \"strong\" or \"any\"");
+    return TL_READS_ANY;
+}
+
 static tl_options connect_options(lua_State *L)
 {
-    static const char *const names[] = { "servers", "cluster", "session", "session_file",
-                                         "timeout_ms", NULL };
+    static const char *const names[] = { "servers",      "cluster",    "session",
+                                         "session_file", "timeout_ms", "prefix",
+                                         "reads",        NULL };
     tl_options o = { 0 };
 
     lua_settop(L, 1);
@@ -329,6 +353,8 @@ static tl_options connect_options(lua_State *L)
     o.timeout_ms = (uint32_t) option_integer(L, 1, "timeout_ms", 0, UINT32_MAX);
     o.session_file = option_text(L, 1, "session_file");
     o.cluster = option_text(L, 1, "cluster");
+    o.prefix = option_text(L, 1, "prefix");
+    o.reads = option_reads(L, 1);
     o.servers = option_text(L, 1, "servers");
     if (o.servers == NULL) o.servers = getenv("TIDELOCK_SERVERS");
     if (o.servers == NULL) {
@@ -358,7 +384,7 @@ void client_setup(lua_State *L, int module)
         { "call", client_call },       { "query", client_query },
         { "watch", watch_new },        { "lock_acquire", client_lock_acquire },
         { "session", client_session }, { "close", client_close },
-        { NULL, NULL },
+        { "path", client_path },       { NULL, NULL },
     };
     static const luaL_Reg meta[] = { { "__gc", client_close },
                                      { "__close", client_close },

@@ -59,6 +59,11 @@ local WAIT <const> = { wait_ms = "integer" }
 --                            dies: its next start ends it there and need not wait for it
 -- @param options.cluster     the name of the cluster that it must be
 -- @param options.timeout_ms  the limit of one call, at first 10000
+-- @param options.prefix      "/apps/a": stands before every path given, and is taken off
+--                            each path told: the program sees only what is below it
+-- @param options.reads       what get, stat, children and query tell: "strong", as new as
+--                            the service is; or "any", what the server at hand has, at
+--                            once: it may be old
 -- @return a client, which may be <close>d, or nil, err
 
 --- The data and the stat of a node, as of now.
@@ -120,6 +125,11 @@ local WAIT <const> = { wait_ms = "integer" }
 -- @param args  as in call
 -- @return as call; err.code is "read_only" when the function tried to write or to wait
 
+--- The full path of one below the prefix, for what a recipe of your own is called with.
+-- @function client:path
+-- @param path
+-- @return the path, or nil, err
+
 --- Be told of every change of a node, also over failures of servers.
 -- @function client:watch
 -- @param path
@@ -141,6 +151,17 @@ local WAIT <const> = { wait_ms = "integer" }
 -- with code "closed".
 -- @function client:close
 -- @return true
+
+-- Recipes know nothing of prefixes: they are given full paths, and tell such.
+local function grant_of(object)
+  return { path = object.client:path(object.path), token = object.token }
+end
+
+local function below_prefix(c, path)
+  local prefix <const> = c:path("/")
+  if prefix == "/" or not prefix then return path end
+  return path:sub(#prefix + 1)
+end
 
 -- --- locks ---
 
@@ -164,7 +185,7 @@ end
 function lock:release()
   if self.released then return true end
   local done <const>, err <const> =
-    self.client:call("lock.release", { path = self.path, token = self.token })
+    self.client:call("lock.release", grant_of(self))
   if not done then return nil, err end
   self.released = true
   return true
@@ -198,10 +219,12 @@ function election:campaign(value, options)
   check_optional(value, "string", "value")
   local given <const> = check_options(options, { wait_ms = "integer", try = "boolean" })
   local won <const>, err <const> = self.client:call("election.campaign",
-    { path = self.path, value = value, try = given.try }, { wait_ms = given.wait_ms })
+    { path = self.client:path(self.path), value = value, try = given.try },
+    { wait_ms = given.wait_ms })
   if err then return nil, err end
   if not won then return nil, failure("refused", "another one leads at " .. self.path) end
   won.client = self.client
+  won.path = below_prefix(self.client, won.path)
   return setmetatable(won, leadership)
 end
 
@@ -214,7 +237,7 @@ end
 function election:observe(after, options)
   check_optional(after, "integer", "after")
   check_options(options, WAIT)
-  local args <const> = { path = self.path, after = after }
+  local args <const> = { path = self.client:path(self.path), after = after }
   local leader, err
   if after then
     leader, err = self.client:call("election.observe", args, options)
@@ -222,7 +245,25 @@ function election:observe(after, options)
     leader, err = self.client:query("election.observe", args)
   end
   if err then return nil, err end
-  return leader or { after = 0 }
+  if not leader then return { after = 0 } end
+  leader.path = leader.path and below_prefix(self.client, leader.path)
+  return leader
+end
+
+--- Each leader in turn, the one of now first: `for leader in e:leaders() do`. It waits for
+-- as long as it takes, so it needs a session; an error of observe() is raised.
+-- @return an iterator of what observe() returns, without the moments when nobody leads
+function election:leaders()
+  local after
+  return function()
+    local leader, err
+    repeat
+      leader, err = self:observe(after)
+      if not leader then error(err, 0) end
+      after = leader.after
+    until leader.token
+    return leader
+  end
 end
 
 --- Show another value.
@@ -230,7 +271,7 @@ end
 function leadership:proclaim(value)
   check(value, "string", "value")
   local done <const>, err <const> = self.client:call("election.proclaim",
-    { path = self.path, token = self.token, value = value })
+    { path = self.client:path(self.path), token = self.token, value = value })
   if not done then return nil, err end
   self.value = value
   return true
@@ -241,7 +282,7 @@ end
 function leadership:resign()
   if self.resigned then return true end
   local done <const>, err <const> =
-    self.client:call("election.resign", { path = self.path, token = self.token })
+    self.client:call("election.resign", grant_of(self))
   if not done then return nil, err end
   self.resigned = true
   return true
@@ -267,7 +308,7 @@ end
 --- A value with numbered versions, by the path of its node.
 function client:config(path)
   check(path, "string", "path")
-  return setmetatable({ client = self, path = path }, config)
+  return setmetatable({ client = self, path = path, full = self:path(path) }, config)
 end
 
 --- Store a value as a new version.
@@ -278,7 +319,7 @@ end
 function config:put(data, options)
   check(data, "string", "data")
   local given <const> = check_options(options, { version = "integer", keep = "integer" })
-  return self.client:call("config.put", { path = self.path, data = data,
+  return self.client:call("config.put", { path = self.full, data = data,
                                           version = given.version, keep = given.keep })
 end
 
@@ -289,7 +330,7 @@ end
 function config:get(version)
   check_optional(version, "integer", "version")
   local found <const>, err <const> =
-    read(self.client, "config.get", { path = self.path, version = version })
+    read(self.client, "config.get", { path = self.full, version = version })
   if found or err then return found, err end
   return nil, failure("no_node", "nothing was ever stored at " .. self.path)
 end
@@ -297,14 +338,14 @@ end
 --- The kept versions without their values, the oldest first.
 -- @return array of {version, zxid, time, size, session}, or nil, err
 function config:versions()
-  return read(self.client, "config.versions", { path = self.path })
+  return read(self.client, "config.versions", { path = self.full })
 end
 
 --- Store the value of a kept version once more, as a new version.
 -- @return {version, zxid}, or nil, err
 function config:rollback(version)
   check(version, "integer", "version")
-  return self.client:call("config.rollback", { path = self.path, version = version })
+  return self.client:call("config.rollback", { path = self.full, version = version })
 end
 
 --- The version after the one that you have, waiting for it if need be.
@@ -315,7 +356,25 @@ end
 function config:watch(after, options)
   check(after, "integer", "after")
   check_options(options, WAIT)
-  return self.client:call("config.watch", { path = self.path, after = after }, options)
+  return self.client:call("config.watch", { path = self.full, after = after }, options)
+end
+
+--- Each version in turn, the newest of now first: `for v in c:config(path):follow() do`.
+-- It waits for as long as it takes, so it needs a session; an error of watch() is raised.
+-- @param after  left out: begin with the newest. Else the version that you have
+-- @return an iterator of what watch() returns
+function config:follow(after)
+  check_optional(after, "integer", "after")
+  return function()
+    local version, err
+    if not after then version, err = self:get() end
+    if after or (err and err.code == "no_node") then
+      version, err = self:watch(after or 0)
+    end
+    if not version then error(err, 0) end
+    after = version.version
+    return version
+  end
 end
 
 return tidelock

@@ -342,6 +342,30 @@ def a_command_without_any_server_left_is_stopped_in_time():
 
 
 @rule
+def one_server_is_enough_to_know_even_when_it_dies():
+    """The lock is held over its lease, and the command is told of the other servers."""
+    one = cluster.follower()
+    script = ('echo up; read go; "$0" create /done y '
+              '--guard "$TIDELOCK_LOCK_PATH:$TIDELOCK_LOCK_TOKEN"')
+    holder = subprocess.Popen([TIDELOCK, "lock", "/one", "--session-timeout", "1500",
+                               "--servers", cluster.nodes[one], "--", "sh", "-c", script,
+                               TIDELOCK], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True)
+    adopt(holder.pid)
+    same(holder.stdout.readline(), "up\n", "the command")
+    cluster.kill(one)
+    try:
+        time.sleep(2)
+        fails(CONFLICT, "another one holds the lock", "lock", "/one", "--wait", "0", "--",
+              "true")
+        _, err = holder.communicate("go\n", timeout=20)
+        same((holder.returncode, err), (OK, ""), "lock")
+    finally:
+        cluster.restart(one)
+    prints("y", "get", "/done")
+
+
+@rule
 def bench_measures_and_says_so():
     got = answers("bench", "--op", "set", "--seconds", "1", "--warmup", "0",
                   "--clients", "2")

@@ -262,6 +262,21 @@ rule("a_query_reads_without_a_session_and_never_writes", function()
   same(assert(c:query("config.get", { path = "/t/query" })).data, "plain")
 end)
 
+rule("leaders_are_seen_one_after_the_other", function()
+  local c <close> = connect(true)
+  local election <const> = c:election("/t/leaders")
+  local seen <const> = {}
+  local term = assert(election:campaign("first"))
+  for leader in election:leaders() do
+    seen[#seen + 1] = leader.value
+    if #seen == 2 then break end
+    assert(term:resign())
+    term = assert(election:campaign("second"))
+  end
+  same(table.concat(seen, " "), "first second")
+  assert(term:resign())
+end)
+
 rule("close_resigns", function()
   local c <close> = connect(true)
   local election <const> = c:election("/t/resigns")
@@ -288,6 +303,58 @@ rule("configuration_has_versions", function()
   same(assert(config:rollback(1)).version, 3)
   same(assert(config:watch(2)).data, "one")
   fails("timeout", config:watch(3, { wait_ms = 100 }))
+end)
+
+rule("versions_are_followed_one_after_the_other", function()
+  local c <close> = connect(true)
+  local config <const> = c:config("/t/follow")
+  local seen <const> = {}
+  assert(config:put("one"))
+  assert(config:put("two"))
+  for version in config:follow() do
+    seen[#seen + 1] = version.version .. "=" .. version.data
+    if #seen == 3 then break end
+    assert(config:put("next-" .. #seen))
+  end
+  same(table.concat(seen, " "), "2=two 3=next-1 4=next-2")
+  same(config:follow(1)().version, 2)
+end)
+
+rule("a_follower_raises_what_ends_it", function()
+  local c <const> = connect(true)
+  local nothing <const> = c:config("/t/follow-none"):follow()
+  local leaders <const> = c:election("/t/leaders-none"):leaders()
+  assert(c:close())
+  for _, each in ipairs { nothing, leaders } do
+    local fine <const>, err <const> = pcall(each)
+    same(fine, false, "success")
+    same(err.code, "closed")
+  end
+end)
+
+-- --- the prefix, and weak reads ---
+
+rule("a_prefix_stands_before_every_path", function()
+  local all <close> = connect(true)
+  assert(all:create("/t/apps/a", "", { parents = true }))
+  local c <close> = assert(tidelock.connect { session = true, prefix = "/t/apps/a" })
+  same(c:path("/x"), "/t/apps/a/x")
+  same(assert(c:create("/x", "1")), "/x")
+  same(assert(all:get("/t/apps/a/x")), "1")
+  local lock <const> = assert(c:lock("/lock"))
+  same(lock.path, "/lock/holder")
+  same(assert(all:call("lock.holder", { path = "/t/apps/a/lock" })).token, lock.token)
+  assert(c:set("/x", "2", { guard = lock }))
+  assert(lock:release())
+  local term <const> = assert(c:election("/leader"):campaign("me"))
+  assert(c:set("/x", "3", { guard = term }))
+  assert(term:proclaim("still me"))
+  local seen <const> = assert(c:election("/leader"):observe())
+  same(seen.value, "still me")
+  assert(c:set("/x", "4", { guard = { path = seen.path, token = seen.token } }))
+  assert(term:resign())
+  assert(c:config("/settings"):put("blue"))
+  same(assert(all:config("/t/apps/a/settings"):get()).data, "blue")
 end)
 
 -- --- watches ---
@@ -402,7 +469,22 @@ rule("a_finalizer_that_closes_the_client_does_no_harm", function()
   same(code, "closed")
 end)
 
--- --- a killed leader ---
+-- --- killed servers ---
+
+rule("reads_of_any_need_no_majority", function()
+  raises("reads", tidelock.connect, { reads = "fast" })
+  local c <close> = assert(tidelock.connect { reads = "any" })
+  local strong <close> = assert(tidelock.connect { timeout_ms = 500 })
+  assert(c:create("/t/any", "there", { parents = true }))
+  dev("kill", 1)
+  dev("kill", 2)
+  local data <const>, err <const> = c:get("/t/any")
+  local _ <const>, refused <const> = strong:get("/t/any")
+  dev("restart", 1)
+  dev("restart", 2)
+  same(data or tostring(err), "there")
+  same(refused and (refused.code == "no_quorum" or refused.code == "unreachable"), true)
+end)
 
 local WRITES <const> = 200
 

@@ -16,6 +16,7 @@
 static char address[64], dead_address[64];
 static atomic_int drop_sets, sets_heard, attaches_heard, closes_heard, refuse_opens;
 static atomic_ullong seq_heard;
+static atomic_int weak_reads_heard, calls_heard;
 
 static void put_children(struct buf *b)
 {
@@ -56,6 +57,65 @@ static void put_grant(struct buf *b, const struct rpc_message *m)
     pack_uint(b, 123);
 }
 
+/* The values of recipe "config": one stands at /config, and nothing at /none. */
+static void put_version(struct buf *b, const struct rpc_message *m)
+{
+    const msgpack_object *path = rpc_member(&m->params->via.array.ptr[1], "path");
+
+    pack_map(b, 1);
+    pack_cstr(b, "value");
+    if (bytes_equal(rpc_bytes(path), BYTES_LIT("/none"))) {
+        pack_nil(b);
+        return;
+    }
+    pack_map(b, 2);
+    pack_cstr(b, "version");
+    pack_uint(b, 7);
+    pack_cstr(b, "data");
+    pack_bin(b, BYTES_LIT("seven"));
+}
+
+/* A multi of one op has created /seq-1, and then set it. */
+static void put_results(struct buf *b)
+{
+    pack_map(b, 1);
+    pack_cstr(b, "results");
+    pack_array(b, 2);
+    pack_map(b, 2);
+    pack_cstr(b, "kind");
+    pack_cstr(b, "create");
+    pack_cstr(b, "path");
+    pack_cstr(b, "/seq-1");
+    pack_map(b, 1);
+    pack_cstr(b, "kind");
+    pack_cstr(b, "set");
+}
+
+static bool is_weak(const struct rpc_message *m, const struct rpc_values *values)
+{
+    if (m->method != METHOD_GET && m->method != METHOD_STAT &&
+        m->method != METHOD_CHILDREN && m->method != METHOD_QUERY) {
+        return false;
+    }
+    const unsigned index = rpc_value_index(m->method, "consistency");
+
+    return bytes_equal(values->at[index].bytes, BYTES_LIT("any"));
+}
+
+/* What the path /plain holds is no version yet: the recipe would have to write. */
+static int refusal_of(const struct rpc_message *m)
+{
+    const msgpack_object *args = m->params->via.array.ptr;
+
+    if (m->method == METHOD_DELETE) return ERR_NO_NODE;
+    if (m->method == METHOD_MULTI && args[0].via.array.size > 1) return ERR_NO_NODE;
+    if (m->method == METHOD_SESSION_OPEN && refuse_opens) return ERR_NO_QUORUM;
+    if (m->method != METHOD_QUERY) return 0;
+    return bytes_equal(rpc_bytes(rpc_member(&args[1], "path")), BYTES_LIT("/plain"))
+               ? ERR_READ_ONLY
+               : 0;
+}
+
 /* Armed at 9, and told of one change at 10. */
 static void put_watch(struct buf *b, const struct rpc_message *m)
 {
@@ -75,6 +135,12 @@ static void put_watch(struct buf *b, const struct rpc_message *m)
     pack_bin(b, BYTES_LIT("new"));
 }
 
+static bool is_of_config(const struct rpc_message *m)
+{
+    return m->method == METHOD_CALL &&
+           bytes_equal(rpc_bytes(&m->params->via.array.ptr[0]), BYTES_LIT("config.get"));
+}
+
 /* False: close the connection. */
 static bool answer(const struct rpc_message *m, struct buf *b)
 {
@@ -88,10 +154,10 @@ static bool answer(const struct rpc_message *m, struct buf *b)
     }
     if (m->method == METHOD_SESSION_ATTACH) attaches_heard++;
     if (m->method == METHOD_SESSION_CLOSE) closes_heard++;
-    if (m->method == METHOD_DELETE || m->method == METHOD_MULTI ||
-        (m->method == METHOD_SESSION_OPEN && refuse_opens)) {
-        int code = m->method == METHOD_SESSION_OPEN ? ERR_NO_QUORUM : ERR_NO_NODE;
-        fake_put_refusal(b, m->msgid, code);
+    weak_reads_heard += is_weak(m, &values);
+    calls_heard += m->method == METHOD_CALL;
+    if (refusal_of(m) != 0) {
+        fake_put_refusal(b, m->msgid, refusal_of(m));
         return true;
     }
     rpc_response_begin(b, m->msgid);
@@ -103,6 +169,10 @@ static bool answer(const struct rpc_message *m, struct buf *b)
         put_children(b);
     } else if (m->method == METHOD_WATCH) {
         put_watch(b, m);
+    } else if (m->method == METHOD_MULTI) {
+        put_results(b);
+    } else if (m->method == METHOD_QUERY || is_of_config(m)) {
+        put_version(b, m);
     } else if (m->method == METHOD_CALL) {
         put_grant(b, m);
     } else if (m->method == METHOD_GET || m->method == METHOD_CREATE) {
@@ -184,9 +254,107 @@ static void a_refused_multi_tells_which_op(void)
     tl_client *c = open_client(0);
     int failed = 0;
 
-    IS(tl_multi(c, ops, 2, NULL, &failed), TL_NO_NODE);
+    IS(tl_multi(c, ops, 2, NULL, NULL, &failed), TL_NO_NODE);
     IS(failed, 1);
     tl_close(c);
+}
+
+static void a_multi_tells_the_paths_that_it_created(void)
+{
+    const tl_op op = { .kind = TL_OP_ABSENT, .path = "/a" };
+    tl_client *c = open_client(0);
+    char *paths = NULL;
+
+    IS(tl_multi(c, &op, 1, &paths, NULL, NULL), TL_OK);
+    STR(paths, "/seq-1");
+    STR(paths + 7, "");
+    tl_free(paths);
+    tl_close(c);
+}
+
+static void reads_are_as_weak_as_the_client(tl_reads reads, int weak)
+{
+    const tl_options o = { .servers = address, .reads = reads };
+    tl_client *c = NULL;
+    char *text = NULL;
+    void *value = NULL;
+    size_t len = 0;
+    bool more;
+
+    weak_reads_heard = 0;
+    IS(tl_connect(&o, &c), TL_OK);
+    IS(tl_get(c, "/a", &text, &len, NULL), TL_OK);
+    tl_free(text);
+    IS(tl_get_stat(c, "/a", NULL), TL_OK);
+    IS(tl_children(c, "/a", NULL, 0, &text, &len, &more), TL_OK);
+    tl_free(text);
+    IS(tl_query(c, "a.b", NULL, 0, &value, &len), TL_OK);
+    tl_free(value);
+    IS(tl_set(c, "/a", "x", 1, -1, NULL, NULL), TL_OK);
+    IS(weak_reads_heard, weak);
+    tl_close(c);
+}
+
+static void reads_are_strong_unless_the_options_say_any(void)
+{
+    tl_client *c = NULL;
+
+    reads_are_as_weak_as_the_client(TL_READS_STRONG, 0);
+    reads_are_as_weak_as_the_client(TL_READS_ANY, 4);
+    IS(tl_connect(&(tl_options){ .servers = address, .reads = (tl_reads) 9 }, &c),
+       TL_CONFIG);
+}
+
+static void a_version_is_read_by_a_query_and_called_for_if_need_be(void)
+{
+    tl_client *c = open_client(0);
+    char *data = NULL;
+    size_t len = 0;
+    uint64_t number = 0;
+
+    calls_heard = 0;
+    IS(tl_config_get(c, "/config", 0, &data, &len, &number), TL_OK);
+    STR(data, "seven");
+    IS(len, 5);
+    IS(number, 7);
+    IS(calls_heard, 0);
+    tl_free(data);
+    IS(tl_config_get(c, "/plain", 3, &data, &len, NULL), TL_OK);
+    IS(calls_heard, 1);
+    tl_free(data);
+    IS(tl_config_get(c, "/none", 0, &data, &len, NULL), TL_NO_NODE);
+    OK(data == NULL);
+    tl_close(c);
+}
+
+/* {"n": 5, "a": [[[...1...]]]} */
+static struct buf nested(size_t depth)
+{
+    struct buf b = { 0 };
+
+    pack_map(&b, 2);
+    pack_cstr(&b, "n");
+    pack_uint(&b, 5);
+    pack_cstr(&b, "a");
+    while (depth-- > 0) pack_array(&b, 1);
+    pack_uint(&b, 1);
+    return b;
+}
+
+/* As deep as a message may be, whose own two levels it does not have, and deeper. */
+static void a_value_that_is_nested_too_deep_has_no_members(void)
+{
+    const size_t depths[] = { RPC_DEPTH_MAX - 3, RPC_DEPTH_MAX, 1000000 };
+
+    for (int i = 0; i < 3; i++) {
+        struct buf b = nested(depths[i]);
+        int64_t number = 0;
+
+        IS(tl_value_number(b.ptr, b.len, "n", &number), i == 0);
+        IS(number, i == 0 ? 5 : 0);
+        OK(!tl_value_number(b.ptr, b.len - 1, "n", &number)); /* the end is missing */
+        buf_fini(&b);
+    }
 }
 
 static void a_write_of_a_session_survives_its_connection(void)
@@ -385,6 +553,10 @@ int main(void)
     TEST(a_page_of_children_is_read);
     TEST(a_refusal_is_told_by_code_and_message);
     TEST(a_refused_multi_tells_which_op);
+    TEST(a_multi_tells_the_paths_that_it_created);
+    TEST(reads_are_strong_unless_the_options_say_any);
+    TEST(a_version_is_read_by_a_query_and_called_for_if_need_be);
+    TEST(a_value_that_is_nested_too_deep_has_no_members);
     TEST(a_write_of_a_session_survives_its_connection);
     TEST(a_write_without_a_session_has_an_unknown_outcome);
     TEST(a_lock_is_taken_and_given_back);

@@ -31,6 +31,25 @@ static void a_refusal_completes_its_request_with_its_code(void)
     close_core();
 }
 
+static void a_server_has_served_when_it_has_done_something_that_was_asked(void)
+{
+    open_core(TIMEOUT_MS);
+    OK(!client_core_served(core)); /* hello, and a session */
+    set(0);
+    say_error(newest(METHOD_SET), ERR_BUSY);
+    OK(!client_core_served(core));
+    tick(200);
+    say_zxid(newest(METHOD_SET), 9);
+    OK(client_core_served(core));
+    reconnect();
+    say_zxid(newest(METHOD_SESSION_ATTACH), 0);
+    OK(!client_core_served(core));
+    tick(TIMEOUT_MS / 2);
+    say_zxid(newest(METHOD_SESSION_RENEW), 0);
+    OK(client_core_served(core));
+    close_core();
+}
+
 static void an_answer_said_twice_completes_once(void)
 {
     open_core(TIMEOUT_MS);
@@ -403,6 +422,7 @@ int main(void)
 {
     TEST(an_answer_completes_its_request_with_its_result);
     TEST(a_refusal_completes_its_request_with_its_code);
+    TEST(a_server_has_served_when_it_has_done_something_that_was_asked);
     TEST(an_answer_said_twice_completes_once);
     TEST(an_answer_to_what_is_not_asked_now_is_ignored);
     TEST(writes_are_sent_again_in_order_with_their_seqs);

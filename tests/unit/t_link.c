@@ -125,7 +125,7 @@ static uint16_t listen_at(in_addr_t address, int *fd)
 
     *fd = socket(AF_INET, SOCK_STREAM, 0);
     CHECK(bind(*fd, (struct sockaddr *)&at, sizeof at) == 0);
-    CHECK(listen(*fd, 64) == 0);
+    CHECK(listen(*fd, 1024) == 0);
     CHECK(getsockname(*fd, (struct sockaddr *)&at, &len) == 0);
     return ntohs(at.sin_port);
 }
@@ -199,26 +199,86 @@ static void connected(uint64_t now_ms)
 
 /* --- pauses --- */
 
-static void a_connection_that_lasted_is_followed_by_the_next_server_at_once(void)
+static void is_followed_by_the_next_at_once(uint64_t lost_ms, bool served)
 {
     connected(1000);
     const uint64_t before = peer();
 
-    link_drop(&link_, 5000);
-    IS(link_.state, LINK_DOWN);
-    attempt(5000);
+    link_drop(&link_, lost_ms, served, "lost");
+    attempt(lost_ms);
     IS(link_.state, LINK_UP);
     OK(peer() != before);
     link_fini(&link_);
 }
 
-static void a_connection_that_did_not_last_is_followed_by_a_pause(void)
+static void a_connection_that_lasted_is_followed_by_the_next_server_at_once(void)
 {
-    connected(1000);
-    link_drop(&link_, 1010);
-    OK(link_tick(&link_, 1010) > 1010);
+    is_followed_by_the_next_at_once(5000, false);
+}
+
+static void a_server_that_served_us_is_followed_by_the_next_at_once(void)
+{
+    is_followed_by_the_next_at_once(1010, true);
+}
+
+static void pauses_are_short_again_after_a_server_that_served_us(void)
+{
+    uint64_t now = 1000;
+
+    link_init(&link_, &dead, 1);
+    for (int i = 0; i < 20; i++, now = link_.at_ms) attempt(now);
+    link_.servers = alive; /* they are back */
+    attempt(now);
+    link_drop(&link_, now + 5, true, "lost");
+    link_.servers = dead;
+    attempt(now + 5);
     IS(link_.state, LINK_DOWN);
+    OK(link_.at_ms <= now + 25);
     link_fini(&link_);
+}
+
+static void servers_that_only_accept_are_left_alone_for_longer_and_longer(void)
+{
+    uint64_t now = 1000, pause = 0;
+
+    link_init(&link_, &alive, 1);
+    for (int i = 0; i < 20; i++, now += pause) {
+        attempt(now);
+        IS(link_.state, LINK_UP);
+        link_drop(&link_, now, false, "lost");
+        pause = link_.at_ms - now;
+    }
+    OK(pause >= 250);
+    link_fini(&link_);
+}
+
+static void failures_are_counted_until_a_server_says_something(void)
+{
+    char name[SERVER_TEXT_MAX];
+
+    link_init(&link_, &dead, 1);
+    link_begin_with(&link_, &dead.at[1]);
+    attempt(1000);
+    OK(strstr(link_.why, server_text(&dead.at[1], name)) == link_.why);
+    OK(strstr(link_.why, "refused") != NULL);
+    attempt(link_.at_ms);
+    IS(link_.failures, 2);
+    link_.servers = alive;
+    attempt(link_.at_ms);
+    IS(link_.failures, 2);
+    link_heard(&link_);
+    IS(link_.failures, 0);
+    link_fini(&link_);
+}
+
+static void the_first_attempt_goes_where_it_is_told_to(void)
+{
+    for (uint64_t seed = 1; seed <= 8; seed++, link_fini(&link_)) {
+        link_init(&link_, &alive, seed);
+        link_begin_with(&link_, &alive.at[0]);
+        attempt(1000);
+        IS(peer() & 0xffff, alive_port);
+    }
 }
 
 static void a_lone_server_is_not_asked_again_at_once(void)
@@ -229,7 +289,7 @@ static void a_lone_server_is_not_asked_again_at_once(void)
     link_init(&link_, &lone, 1);
     attempt(1000);
     CHECK(link_.state == LINK_UP);
-    link_drop(&link_, 5000);
+    link_drop(&link_, 5000, false, "lost");
     const uint64_t at = link_tick(&link_, 5000);
     OK(at > 5000);
     attempt(at);
@@ -264,7 +324,7 @@ static void a_name_is_looked_up_again_for_every_connection(void)
     IS(atomic_load(&asked), 1);
     const uint64_t before = peer();
     name_is("127.0.0.9", NULL);
-    link_drop(&link_, 5000);
+    link_drop(&link_, 5000, false, "lost");
     attempt(link_.at_ms);
     IS(atomic_load(&asked), 1);
     OK(peer() != before);
@@ -318,7 +378,7 @@ static void an_address_that_was_left_is_not_the_next_one(void)
         open_link("name", every_port, seed);
         attempt(1000);
         const uint64_t before = peer();
-        link_drop(&link_, 5000);
+        link_drop(&link_, 5000, false, "lost");
         attempt(5000);
         OK(peer() != before);
         link_fini(&link_);
@@ -332,7 +392,7 @@ static void an_address_that_was_left_is_tried_when_the_others_fail(void)
         open_link("name", alive_port, seed);
         attempts(1000);
         CHECK(link_.state == LINK_UP);
-        link_drop(&link_, 5000);
+        link_drop(&link_, 5000, false, "lost");
         attempts(5000);
         IS(link_.state, LINK_UP);
         link_fini(&link_);
@@ -407,7 +467,7 @@ static void what_a_look_up_found_for_an_earlier_connection_is_not_used(void)
     CHECK(link_.state == LINK_UP);
     release(1);
     poll(NULL, 0, 50); /* for the thread to be done: nothing is told of that */
-    link_drop(&link_, now + 10000);
+    link_drop(&link_, now + 10000, false, "lost");
     attempt(now + 10000);
     IS(link_.state, LINK_UP);
     IS(atomic_load(&asked), 2);
@@ -460,33 +520,29 @@ static void learn_alive(void)
     link_learn(&link_, &m);
 }
 
-static void a_client_that_was_given_one_server_goes_on_to_another(void)
+static void goes_on_to_another(const char *host)
 {
     for (uint64_t seed = 1; seed <= 8; seed++) {
-        open_link("127.0.0.1", alive_port, seed);
+        name_is("127.0.0.1", NULL);
+        open_link(host, alive_port, seed);
         attempt(1000);
         const uint64_t before = peer();
         learn_alive();
-        link_drop(&link_, 5000);
+        link_drop(&link_, 5000, false, "lost");
         attempts(5000);
         OK(peer() != before);
         link_fini(&link_);
     }
 }
 
+static void a_client_that_was_given_one_server_goes_on_to_another(void)
+{
+    goes_on_to_another("127.0.0.1");
+}
+
 static void a_server_that_was_left_is_known_by_its_other_name(void)
 {
-    for (uint64_t seed = 1; seed <= 8; seed++) {
-        name_is("127.0.0.1", NULL);
-        open_link("name", alive_port, seed);
-        attempt(1000);
-        const uint64_t before = peer();
-        learn_alive();
-        link_drop(&link_, 5000);
-        attempts(5000);
-        OK(peer() != before);
-        link_fini(&link_);
-    }
+    goes_on_to_another("name");
 }
 
 static void what_was_given_is_tried_for_ever(void)
@@ -500,7 +556,7 @@ static void what_was_given_is_tried_for_ever(void)
     open_link("127.0.0.1", alive_port, 1);
     attempt(1000);
     link_learn(&link_, &m);
-    link_drop(&link_, now);
+    link_drop(&link_, now, false, "lost");
     for (int i = 0; i < 3 && link_.state != LINK_UP; i++) {
         attempt(now);
         if (link_.state == LINK_DOWN) now = link_.at_ms;
@@ -518,7 +574,11 @@ int main(void)
     every_port = listen_at(INADDR_ANY, &fd);
     CHECK(sem_init(&let_go, 0, 0) == 0);
     TEST(a_connection_that_lasted_is_followed_by_the_next_server_at_once);
-    TEST(a_connection_that_did_not_last_is_followed_by_a_pause);
+    TEST(a_server_that_served_us_is_followed_by_the_next_at_once);
+    TEST(pauses_are_short_again_after_a_server_that_served_us);
+    TEST(servers_that_only_accept_are_left_alone_for_longer_and_longer);
+    TEST(failures_are_counted_until_a_server_says_something);
+    TEST(the_first_attempt_goes_where_it_is_told_to);
     TEST(a_lone_server_is_not_asked_again_at_once);
     TEST(pauses_grow_while_no_server_answers);
     TEST(a_name_is_looked_up_again_for_every_connection);

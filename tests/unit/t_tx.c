@@ -1,57 +1,10 @@
 /* t_tx.c -- what a transaction may do to the tree and what it leaves in the log, one rule a
- * test.
- *
- * Method: hand-made changes for each rule, then a seeded storm of random transactions; the
- * ops of each are replayed on a twin, and all cells, digests and tree_check() must agree.
- * Replay a failing storm with: SEED=<n> ./t_tx */
-#include <stdlib.h>
-
+ * test. Method: hand-made changes for each rule; t_tx_storm.c has random ones. */
 #include "core/base/errors.h"
 #include "core/base/limits.h"
-#include "core/base/rng.h"
 #include "core/tree/op.h"
 #include "core/tree/path.h"
-#include "core/tree/tree.h"
-#include "core/tree/tx.h"
-#include "tests/lib/tap.h"
-
-enum { SESSION = 5, ZXID = 100, TIME = 1700000000 };
-
-static uint64_t seed;
-static struct kv_overlay state;
-static struct tx t;
-static struct buf created;
-
-/* The tree asks no more of a session than that its cell is there. */
-static void put_session(struct kv_overlay *o, uint64_t id)
-{
-    uint8_t room[KV_ID_KEY_BYTES];
-
-    kv_put(o, kv_id_key(room, 's', id), BYTES_LIT("alive"), 0);
-}
-
-static void begin_tx(uint64_t zxid)
-{
-    tx_reset(&t);
-    t.zxid = zxid;
-    t.time_ms = TIME + (int64_t) zxid;
-    t.session = SESSION;
-}
-
-static void begin(void)
-{
-    kv_overlay_init(&state, NULL, seed);
-    tx_init(&t, &state.view, seed + 1);
-    tree_found(&state);
-    put_session(&state, SESSION);
-    begin_tx(ZXID);
-}
-
-static void end(void)
-{
-    tx_fini(&t);
-    kv_overlay_fini(&state);
-}
+#include "tests/lib/tx_rig.h"
 
 static void fresh(void)
 {
@@ -553,158 +506,6 @@ static void a_reset_drops_every_change_and_every_right(void)
     IS(t.session, 0);
 }
 
-/* -- The storm ------------------------------------------------------------------------ */
-
-enum { STORM_TXS = 3000 };
-
-static struct rng rng;
-static struct kv_overlay twin;
-static struct buf path_room;
-static long storm_changes, storm_refusals;
-
-/* Of few names and small depth, so that paths meet; now and then what is no path. */
-static struct bytes storm_path(void)
-{
-    uint64_t depth = rng_below(&rng, 4);
-
-    buf_clear(&path_room);
-    for (uint64_t i = 0; i < depth; i++) {
-        char part[3] = { '/', (char) ('a' + (int) rng_below(&rng, 3)) };
-
-        buf_put_bytes_raw(&path_room, bytes_str(part));
-    }
-    if (depth == 0) buf_put_u8(&path_room, '/');
-    if (rng_below(&rng, 50) == 0) buf_put_u8(&path_room, '/');
-    return buf_bytes(&path_room);
-}
-
-static int storm_change(void)
-{
-    static const uint8_t data[300];
-    struct bytes some = { 0 }, path = storm_path();
-    int64_t version = rng_below(&rng, 3) == 0 ? (int64_t) rng_below(&rng, 3) : -1;
-
-    if (rng_below(&rng, 4) > 0) some = bytes_of(data, rng_below(&rng, sizeof data));
-    switch (rng_below(&rng, 8)) {
-    case 0:
-    case 1:
-    case 2:
-        return tx_create(&t, path, some, (unsigned) rng_below(&rng, 8), &created);
-    case 3:
-    case 4:
-        return tx_set(&t, path, some, version);
-    case 5:
-        return tx_check(&t, path, version);
-    default:
-        return tx_delete(&t, path, version);
-    }
-}
-
-struct weighed {
-    uint64_t digest;
-    size_t ops;
-};
-
-static void digest_cell(void *ctx, struct bytes key, struct bytes value, uint64_t stamp)
-{
-    struct kv_overlay *o = ctx;
-
-    (void) stamp;
-    if (value.ptr == NULL) kv_delete(o, key, 0);
-    else kv_put(o, key, value, 0);
-}
-
-/* One number for all cells of an overlay. */
-static uint64_t cells_digest(struct kv_overlay *o)
-{
-    struct kv_overlay sum;
-    uint64_t digest;
-
-    kv_overlay_init(&sum, NULL, 1);
-    sum.digesting = true;
-    kv_overlay_each(o, digest_cell, &sum);
-    digest = sum.digest;
-    kv_overlay_fini(&sum);
-    return digest;
-}
-
-/* X1: what a refused change must not touch. */
-static struct weighed weigh(void)
-{
-    return (struct weighed){ cells_digest(&t.over), t.ops.len };
-}
-
-static bool storm_build(void)
-{
-    bool whole = true;
-
-    for (uint64_t i = rng_below(&rng, 6); i > 0; i--) {
-        struct weighed before = weigh(), after;
-
-        if (storm_change() == 0) {
-            storm_changes++;
-            continue;
-        }
-        storm_refusals++;
-        after = weigh();
-        whole = whole && before.digest == after.digest && before.ops == after.ops;
-    }
-    return whole;
-}
-
-/* X2: the ops alone give the twin the same cells. */
-static void storm_replay(struct kv_overlay *o)
-{
-    struct tree_context c = { .zxid = t.zxid, .time_ms = t.time_ms };
-    struct reader r = reader_of(buf_bytes(&t.ops));
-    struct op op;
-
-    while (reader_left(&r) > 0) {
-        IS(op_decode(&r, &op), 0);
-        tree_apply(o, &c, &op);
-    }
-}
-
-static bool storm_transaction(uint64_t zxid)
-{
-    struct kv_overlay replay;
-    bool whole, same;
-
-    begin_tx(zxid);
-    whole = storm_build();
-    kv_overlay_init(&replay, &twin.view, seed + 3);
-    storm_replay(&replay);
-    same = cells_digest(&replay) == cells_digest(&t.over);
-    if (rng_below(&rng, 4) > 0) { /* else it is dropped, here as there */
-        kv_overlay_move(&t.over, &state, zxid);
-        kv_overlay_move(&replay, &twin, zxid);
-    }
-    kv_overlay_fini(&replay);
-    return whole && same && state.digest == twin.digest;
-}
-
-static void replayed_ops_give_the_same_cells_and_digests(void)
-{
-    long wrong = 0;
-
-    fresh();
-    rng_init(&rng, seed);
-    kv_overlay_init(&twin, NULL, seed + 2);
-    tree_found(&twin);
-    put_session(&twin, SESSION);
-    state.digesting = twin.digesting = true;
-    for (uint64_t i = 0; i < STORM_TXS; i++) {
-        if (!storm_transaction(ZXID + i)) wrong++;
-        if (i % 16 == 0) tree_check(&twin.view);
-    }
-    tree_check(&state.view);
-    IS(wrong, 0);
-    OK(cells_digest(&state) == cells_digest(&twin));
-    OK(storm_changes > STORM_TXS / 2);
-    OK(storm_refusals > STORM_TXS / 2);
-    kv_overlay_fini(&twin);
-}
-
 static void test_creates(void)
 {
     TEST(a_new_node_bears_its_transaction_and_time);
@@ -738,10 +539,7 @@ static void test_changes(void)
 
 int main(void)
 {
-    const char *given = getenv("SEED");
-
-    seed = given != NULL ? strtoull(given, NULL, 10) : 1;
-    printf("# SEED=%" PRIu64 "\n", seed);
+    read_seed();
     begin();
     test_creates();
     test_changes();
@@ -755,9 +553,7 @@ int main(void)
     TEST(reads_are_recorded_when_asked_for);
     TEST(children_are_walked_over_state_and_own_changes);
     TEST(a_reset_drops_every_change_and_every_right);
-    TEST(replayed_ops_give_the_same_cells_and_digests);
     end();
     buf_fini(&created);
-    buf_fini(&path_room);
     return tap_done();
 }
