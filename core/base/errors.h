@@ -32,6 +32,11 @@
     X(RESERVED,         -20, "reserved",          "this path belongs to the server")           \
     X(LAGGED,           -21, "lagged",            "events since then are not kept any more: read again") \
     X(READ_ONLY,        -22, "read_only",         "a query only reads: a function that writes or waits must be called") \
+    X(NO_MEMBER,        -23, "no_member",         "the cluster has no such member")            \
+    X(MEMBER_EXISTS,    -24, "member_exists",     "another member has this id or this address") \
+    X(MEMBERS_FULL,     -25, "members_full",      "the cluster has as many members as it can have") \
+    X(LAST_VOTER,       -26, "last_voter",        "the cluster would have no voter left")      \
+    X(UNSAFE_CHANGE,    -27, "unsafe_change",     "of the voters that would be left no majority answers now") \
     /* The service cannot take the request now; it is in no batch, so ask again. */            \
     X(NO_QUORUM,        -30, "no_quorum",         "no majority of servers can be reached")     \
     X(BUSY,             -31, "busy",              "the server's queue is full: ask again later") \

@@ -56,6 +56,7 @@
 #define HEARTBEAT_MS    50u
 #define ELECTION_MIN_MS 150u
 #define ELECTION_MAX_MS 300u
+#define LEASE_MS_MAX    100u /* a leader's lease, and what a restarted server waits for one */
 #define STALL_MS        200u /* a leader that was not run for so long expires nobody for it */
 
 /* Scripts. */
@@ -68,5 +69,6 @@ static_assert(REQUEST_BYTES_MAX * 2 <= BATCH_BYTES_MAX, "a resolved request fits
 static_assert(TX_BYTES_MAX + REQUEST_BYTES_MAX <= BATCH_BYTES_MAX, "so do ops and result");
 static_assert(BATCH_BYTES_MAX * 2 <= FRAME_BYTES_MAX, "a batch fits a frame");
 static_assert(HEARTBEAT_MS * 3 <= ELECTION_MIN_MS, "two lost heartbeats elect nobody");
+static_assert(LEASE_MS_MAX < ELECTION_MIN_MS, "a lease is over when silence is long enough");
 
 #endif

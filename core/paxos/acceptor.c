@@ -128,6 +128,9 @@ void acceptor_prepare(struct acceptor *a, const struct paxos_message *m,
 static bool proposals_equal(const struct proposal *a, const struct proposal *b)
 {
     return ballot_cmp(a->reign, b->reign) == 0 && a->reign_first == b->reign_first &&
+           a->members.number == b->members.number &&
+           a->members.voters == b->members.voters &&
+           a->members.learners == b->members.learners &&
            bytes_equal(blob_bytes(a->batch), blob_bytes(b->batch));
 }
 
@@ -176,6 +179,7 @@ void acceptor_advance(struct acceptor *a, struct paxos_output *out)
 
     CHECK(v->slot == a->chosen + 1);
     output_chosen(out, v->slot, &v->proposal);
+    members_take(&a->members, &v->proposal, run_step(&a->run, &v->proposal));
     bury(a, v);
     a->chosen++;
 }
@@ -189,9 +193,30 @@ void acceptor_learn(struct acceptor *a, const struct proposal *p, struct paxos_o
     write_record(a, PAXOS_WRITE_CHOSEN, &v, out); /* `chosen` covers the record itself */
 }
 
-void acceptor_init(struct acceptor *a, struct ballot promised, uint64_t chosen)
+/* Votes up to the slot are given up as those of any chosen slot; what was promised and
+ * voted for above it stays. */
+void acceptor_install(struct acceptor *a, const struct run *run,
+                      const struct members *members, struct paxos_output *out)
 {
-    *a = (struct acceptor){ .promised = promised, .chosen = chosen };
+    CHECK(run->slot > a->chosen);
+    for (uint32_t i = 0; i < WINDOW_MAX; i++) {
+        if (a->votes[i].slot <= run->slot) bury(a, &a->votes[i]);
+    }
+    a->chosen = run->slot;
+    a->run = *run;
+    a->members = *members;
+    write_record(a, PAXOS_WRITE_INSTALLED, NULL, out);
+}
+
+void acceptor_init(struct acceptor *a, struct ballot promised, const struct run *run,
+                   const struct members *members)
+{
+    *a = (struct acceptor){
+        .promised = promised,
+        .chosen = run->slot,
+        .run = *run,
+        .members = *members,
+    };
 }
 
 void acceptor_restore(struct acceptor *a, const struct vote *v)
@@ -218,6 +243,8 @@ void acceptor_fini(struct acceptor *a)
 
 void acceptor_check(const struct acceptor *a)
 {
+    CHECK(a->run.slot == a->chosen);
+    CHECK(members_are_sound(&a->members));
     for (uint32_t i = 0; i < WINDOW_MAX; i++) {
         const struct vote *v = &a->votes[i];
 

@@ -5,6 +5,9 @@
  * knows nothing of roles, time or quorums.  Phase 1b and 2b of "Paxos Made Simple", section
  * 2.2.  Votes at or below the chosen prefix are given up; the log keeps them.
  *
+ * With the chosen prefix go the run rule and the configuration in force behind it: every
+ * server judges the same slots, so all know the same configuration at the same slot.
+ *
  * Invariants P1, P2, P4, P6 and P7 of paxos.h are kept here.
  *
  * Blobs: an output may name a batch whose vote the same step gave up, so such a batch is
@@ -12,6 +15,7 @@
 #ifndef CORE_PAXOS_ACCEPTOR_H
 #define CORE_PAXOS_ACCEPTOR_H
 
+#include "core/paxos/members.h"
 #include "core/paxos/paxos.h"
 
 /* One step replaces at most a window of votes and gives up at most another. */
@@ -20,6 +24,8 @@ enum { ACCEPTOR_GRAVE_MAX = 2 * WINDOW_MAX + 2 };
 struct acceptor {
     struct ballot promised;
     uint64_t chosen;
+    struct run run;         /* over the chosen prefix: run.slot is `chosen` */
+    struct members members; /* in force behind it; number 0 = none is known */
     uint64_t write_seq;            /* of the newest write handed out */
     struct vote votes[WINDOW_MAX]; /* slot s lives at s % WINDOW_MAX, and is within
                                       (chosen, chosen + WINDOW_MAX] */
@@ -27,7 +33,8 @@ struct acceptor {
     uint32_t grave_count;
 };
 
-void acceptor_init(struct acceptor *a, struct ballot promised, uint64_t chosen);
+void acceptor_init(struct acceptor *a, struct ballot promised, const struct run *run,
+                   const struct members *members);
 void acceptor_restore(struct acceptor *a, const struct vote *v); /* before the first step */
 void acceptor_fini(struct acceptor *a);
 void acceptor_release(struct acceptor *a);
@@ -57,6 +64,9 @@ const struct vote *acceptor_vote_at(const struct acceptor *a, uint64_t slot);
 /* Slot chosen + 1 is chosen: with what was voted for there, or with `p`. */
 void acceptor_advance(struct acceptor *a, struct paxos_output *out);
 void acceptor_learn(struct acceptor *a, const struct proposal *p, struct paxos_output *out);
+/* Every slot up to run->slot is chosen, and what it holds is known from elsewhere. */
+void acceptor_install(struct acceptor *a, const struct run *run,
+                      const struct members *members, struct paxos_output *out);
 
 void acceptor_check(const struct acceptor *a);
 

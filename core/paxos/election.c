@@ -4,11 +4,11 @@
 #include "core/paxos/nodes.h"
 #include "core/paxos/output.h"
 
-void election_init(struct election *e, const struct paxos_config *config, uint64_t now_ms)
+void election_init(struct election *e, const struct paxos_config *config,
+                   const struct acceptor *a, uint64_t now_ms)
 {
     *e = (struct election){
         .self = config->self,
-        .voters = config->voters,
         .heartbeat_ms = config->heartbeat_ms,
         .min_ms = config->election_min_ms,
         .max_ms = config->election_max_ms,
@@ -16,7 +16,9 @@ void election_init(struct election *e, const struct paxos_config *config, uint64
     /* One seed for all servers would make them ask and fail in step for ever. */
     rng_init(&e->rng, config->seed ^ (uint64_t)config->self << 56);
     election_wait(e, now_ms);
-    if (e->voters == node_bit(e->self)) e->deadline_ms = now_ms; /* nobody to wait for */
+    if (a->members.voters == node_bit(e->self)) {
+        e->deadline_ms = now_ms; /* nobody to wait for */
+    }
 }
 
 static uint64_t patience(struct election *e)
@@ -72,7 +74,7 @@ uint64_t election_round_next(const struct election *e, const struct acceptor *a)
 static void send_would_you(struct election *e, const struct acceptor *a, uint64_t now_ms,
                            struct paxos_output *out)
 {
-    output_send(out, e->voters & ~node_bit(e->self) & ~e->yes, 0,
+    output_send(out, a->members.voters & ~node_bit(e->self) & ~e->yes, 0,
                 &(struct paxos_message){
                     .kind = PAXOS_WOULD_YOU,
                     .ballot = a->promised,
@@ -103,9 +105,9 @@ void election_take_would(struct election *e, const struct paxos_message *m)
     if (m->round == e->nonce && m->yes) e->yes |= node_bit(m->from);
 }
 
-bool election_has_quorum(const struct election *e)
+bool election_has_quorum(const struct election *e, const struct acceptor *a)
 {
-    return nodes_quorum(e->yes, e->voters);
+    return nodes_quorum(e->yes, a->members.voters); /* P12 */
 }
 
 /* Whether a leader was heard lately.  He does not count when he is the one who asks: then

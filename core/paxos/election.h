@@ -14,7 +14,6 @@ enum { PEER_DOWN_JITTER_MS = 16 };
 
 struct election {
     uint32_t self;
-    nodes_set voters;
     uint32_t heartbeat_ms, min_ms, max_ms;
     struct rng rng;
 
@@ -28,7 +27,8 @@ struct election {
     nodes_set yes;
 };
 
-void election_init(struct election *e, const struct paxos_config *config, uint64_t now_ms);
+void election_init(struct election *e, const struct paxos_config *config,
+                   const struct acceptor *a, uint64_t now_ms);
 
 /* Waits for a leader, anew. */
 void election_wait(struct election *e, uint64_t now_ms);
@@ -47,7 +47,7 @@ void election_ask(struct election *e, const struct acceptor *a, uint64_t now_ms,
 void election_ask_again(struct election *e, const struct acceptor *a, uint64_t now_ms,
                         struct paxos_output *out);
 void election_take_would(struct election *e, const struct paxos_message *m);
-bool election_has_quorum(const struct election *e);
+bool election_has_quorum(const struct election *e, const struct acceptor *a);
 
 /* Answers a WOULD_YOU; `engaged`: this server leads or prepares itself. */
 void election_answer(const struct election *e, const struct acceptor *a,

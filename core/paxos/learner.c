@@ -46,7 +46,6 @@ void learner_advance(const struct learner *l, struct acceptor *a, struct paxos_o
 void learner_take(struct learner *l, struct acceptor *a, const struct paxos_message *m,
                   uint64_t now_ms, struct paxos_output *out)
 {
-    learner_hear(l, m->from, m->chosen);
     if (m->slot != a->chosen + 1) return;
     acceptor_learn(a, &m->vote.proposal, out);
     learner_advance(l, a, out);
@@ -55,10 +54,21 @@ void learner_take(struct learner *l, struct acceptor *a, const struct paxos_mess
     l->due_ms = m->yes ? now_ms : now_ms + LEARN_WAIT_MS;
 }
 
+/* The next that speaks of a chosen slot is asked instead. */
+static void give_up(struct learner *l)
+{
+    l->source = 0;
+    l->known = 0;
+}
+
 void learner_ask(struct learner *l, const struct acceptor *a, uint64_t now_ms,
                  struct paxos_output *out)
 {
     if (l->known <= a->chosen || l->source == 0 || now_ms < l->due_ms) return;
+    if (l->wait_ms >= LEARN_WAIT_MS_MAX) {
+        give_up(l);
+        return;
+    }
     output_send(out, node_bit(l->source), 0,
                 &(struct paxos_message){
                     .kind = PAXOS_LEARN_REQUEST,
@@ -66,12 +76,10 @@ void learner_ask(struct learner *l, const struct acceptor *a, uint64_t now_ms,
                     .slot = a->chosen + 1,
                 });
     l->due_ms = now_ms + l->wait_ms;
-    if (l->wait_ms < LEARN_WAIT_MS_MAX) l->wait_ms *= 2;
+    l->wait_ms *= 2;
 }
 
 void learner_peer_down(struct learner *l, uint32_t node)
 {
-    if (node != l->source) return;
-    l->source = 0;
-    l->known = 0; /* the next that speaks of a chosen slot is asked instead */
+    if (node == l->source) give_up(l);
 }

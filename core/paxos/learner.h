@@ -6,13 +6,15 @@
  * it is mostly the right one, so after a change of leaders the open slots are asked for.
  *
  * Requests are paced: a series of LEARNs on its way must not be asked for again while it
- * still arrives, and an answer that is slow must not be asked for ever more often. */
+ * still arrives, and an answer that is slow must not be asked for ever more often.  Who
+ * never answers (paused, cut off in silence) is given up: the next that speaks of a chosen
+ * slot is asked instead, even if he knows less. */
 #ifndef CORE_PAXOS_LEARNER_H
 #define CORE_PAXOS_LEARNER_H
 
 #include "core/paxos/acceptor.h"
 
-enum { LEARN_WAIT_MS = 20, LEARN_WAIT_MS_MAX = 1280 };
+enum { LEARN_WAIT_MS = 20, LEARN_WAIT_MS_MAX = 320 };
 
 struct learner {
     uint64_t known;         /* the highest chosen prefix that anybody spoke of */

@@ -61,14 +61,47 @@ bool paxos_transferring(const struct paxos *p)
     return p->transfer.on;
 }
 
-uint64_t paxos_trim(const struct paxos *p)
-{
-    return p->peers.trim;
-}
-
 nodes_set paxos_quorum_heard(const struct paxos *p)
 {
-    return p->role == PAXOS_LEADING ? peers_live(&p->peers, p->now_ms) : 0;
+    if (p->role != PAXOS_LEADING) return 0;
+    return peers_live(&p->peers, p->now_ms) & p->acceptor.members.voters;
+}
+
+uint64_t paxos_lease_until_ms(const struct paxos *p)
+{
+    return p->role == PAXOS_LEADING ? p->lease.until_ms : 0;
+}
+
+uint64_t paxos_round_next(const struct paxos *p)
+{
+    return p->peers.round + 1;
+}
+
+nodes_set paxos_heard(const struct paxos *p)
+{
+    if (p->role != PAXOS_LEADING) return 0;
+    return peers_live(&p->peers, p->now_ms) & members_all(&p->acceptor.members);
+}
+
+uint32_t paxos_disk_us(const struct paxos *p)
+{
+    return disk_us(&p->disk, p->now_ms);
+}
+
+const struct members *paxos_members(const struct paxos *p)
+{
+    return &p->acceptor.members;
+}
+
+bool paxos_can_change(const struct paxos *p)
+{
+    return paxos_can_propose(p) && !proposer_has_open(&p->proposer, &p->acceptor);
+}
+
+uint64_t paxos_peer_chosen(const struct paxos *p, uint32_t node)
+{
+    CHECK(node >= 1 && node <= NODES_MAX);
+    return p->role == PAXOS_LEADING ? p->peers.of[node - 1].chosen : 0;
 }
 
 void paxos_check(const struct paxos *p)
@@ -82,7 +115,11 @@ void paxos_check(const struct paxos *p)
         CHECK(IMPLIES(p->election.leader != 0,
                       ballot_cmp(p->election.leader_ballot, p->acceptor.promised) == 0));
     }
-    CHECK(IMPLIES(p->transfer.on, p->role == PAXOS_LEADING)); /* P10 */
+    CHECK(IMPLIES(p->transfer.on, p->role == PAXOS_LEADING));        /* P10 */
+    CHECK(IMPLIES(p->role != PAXOS_FOLLOWER, paxos_votes(p)));       /* P12 */
+    CHECK(IMPLIES(p->role == PAXOS_PREPARING || paxos_reigns(p),     /* P11 */
+                  p->proposer.members == p->acceptor.members.number));
+    CHECK(IMPLIES(!paxos_reigns(p), p->lease.until_ms == 0));
     if (paxos_reigns(p)) proposer_check(&p->proposer, &p->acceptor);
     CHECK(IMPLIES(p->role == PAXOS_LEADING,
                   proposer_has_recovered(&p->proposer, &p->acceptor)));

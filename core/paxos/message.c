@@ -2,6 +2,7 @@
 
 #include "core/base/check.h"
 #include "core/base/errors.h"
+#include "core/paxos/members.h"
 
 /* No honest round or slot comes near; sums with a window then never overflow. */
 #define NUMBER_MAX (UINT64_MAX >> 2)
@@ -15,10 +16,11 @@ enum field {
     FIELD_SLOT,   /* slot, never 0 */
     FIELD_PREFIX, /* slot, 0 when nothing is chosen */
     FIELD_CHOSEN,
-    FIELD_TRIM,
-    FIELD_FLUSHED,
     FIELD_YES,
     FIELD_PROMISED,
+    FIELD_RELEASED, /* promised, or none */
+    FIELD_LEASE,
+    FIELD_DISK,
     FIELD_REPORT, /* count, index, the vote if there is one */
     FIELD_VALUE,  /* the proposal of ACCEPT and LEARN, for `slot` */
 };
@@ -32,14 +34,15 @@ static const struct layout {
 } LAYOUTS[PAXOS_MESSAGE_KINDS_END] = {
     [PAXOS_WOULD_YOU]     = { false, { FIELD_NONCE, FIELD_PREFIX } },
     [PAXOS_WOULD]         = { false, { FIELD_NONCE, FIELD_PREFIX, FIELD_YES } },
-    [PAXOS_PREPARE]       = { true,  { FIELD_SLOT } },
+    [PAXOS_PREPARE]       = { true,  { FIELD_SLOT, FIELD_RELEASED } },
     [PAXOS_PROMISE]       = { true,  { FIELD_SLOT, FIELD_REPORT } },
     [PAXOS_TOO_OLD]       = { true,  { FIELD_PREFIX } },
     [PAXOS_ACCEPT]        = { true,  { FIELD_SLOT, FIELD_CHOSEN, FIELD_VALUE } },
     [PAXOS_ACCEPTED]      = { true,  { FIELD_SLOT } },
     [PAXOS_NACK]          = { true,  { FIELD_PROMISED } },
-    [PAXOS_HEARTBEAT]     = { true,  { FIELD_ROUND, FIELD_CHOSEN, FIELD_TRIM, FIELD_YES } },
-    [PAXOS_HEARTBEAT_OK]  = { true,  { FIELD_ROUND, FIELD_CHOSEN, FIELD_FLUSHED } },
+    [PAXOS_HEARTBEAT]     = { true,  { FIELD_ROUND, FIELD_CHOSEN, FIELD_YES,
+                                       FIELD_LEASE } },
+    [PAXOS_HEARTBEAT_OK]  = { true,  { FIELD_ROUND, FIELD_CHOSEN, FIELD_DISK } },
     [PAXOS_LEARN_REQUEST] = { false, { FIELD_SLOT } },
     [PAXOS_LEARN]         = { false, { FIELD_SLOT, FIELD_CHOSEN, FIELD_YES, FIELD_VALUE } },
     [PAXOS_TAKE_OVER]     = { true,  { FIELD_PREFIX } },
@@ -69,6 +72,10 @@ static void put_proposal(struct buf *out, const struct proposal *p)
     put_ballot(out, p->reign);
     buf_put_uint(out, p->reign_first);
     buf_put_bytes(out, blob_bytes(p->batch));
+    buf_put_uint(out, p->members.number);
+    if (p->members.number == 0) return;
+    buf_put_uint(out, p->members.voters);
+    buf_put_uint(out, p->members.learners);
 }
 
 static void put_report(struct buf *out, const struct paxos_message *m)
@@ -97,17 +104,18 @@ static void put_field(struct buf *out, const struct paxos_message *m, enum field
     case FIELD_CHOSEN:
         buf_put_uint(out, m->chosen);
         return;
-    case FIELD_TRIM:
-        buf_put_uint(out, m->trim);
-        return;
-    case FIELD_FLUSHED:
-        buf_put_uint(out, m->flushed);
-        return;
     case FIELD_YES:
         buf_put_u8(out, m->yes);
         return;
     case FIELD_PROMISED:
+    case FIELD_RELEASED:
         put_ballot(out, m->promised);
+        return;
+    case FIELD_LEASE:
+        buf_put_uint(out, m->lease);
+        return;
+    case FIELD_DISK:
+        buf_put_uint(out, m->disk_us);
         return;
     case FIELD_REPORT:
         put_report(out, m);
@@ -156,6 +164,18 @@ static struct ballot take_ballot(struct decoder *d, bool must)
     return (struct ballot){ .round = round, .node = (uint32_t)node };
 }
 
+/* Whether a change takes force is judged when it is chosen; here, that it is one. */
+static struct members take_members(struct decoder *d)
+{
+    struct members m = { .number = (uint32_t)take_number(d, 0, UINT32_MAX) };
+
+    if (m.number == 0) return m;
+    m.voters = (nodes_set)take_number(d, 0, UINT32_MAX);
+    m.learners = (nodes_set)take_number(d, 0, UINT32_MAX);
+    demand(d, members_are_sound(&m));
+    return m;
+}
+
 /* `slot` is where the proposal stands: no reign begins after its own batches. */
 static void take_proposal(struct decoder *d, uint64_t slot)
 {
@@ -166,6 +186,8 @@ static void take_proposal(struct decoder *d, uint64_t slot)
     p->reign_first = take_number(d, reigned ? 1 : 0, reigned ? slot : 0);
     d->batch = read_bytes(&d->reader, BATCH_BYTES_MAX);
     demand(d, (d->batch.ptr != NULL) == reigned);
+    p->members = take_members(d);
+    demand(d, IMPLIES(p->members.number != 0, reigned));
 }
 
 static void take_report(struct decoder *d)
@@ -207,17 +229,20 @@ static void take_field(struct decoder *d, enum field field)
     case FIELD_CHOSEN:
         m->chosen = take_number(d, 0, NUMBER_MAX);
         return;
-    case FIELD_TRIM:
-        m->trim = take_number(d, 0, NUMBER_MAX);
-        return;
-    case FIELD_FLUSHED:
-        m->flushed = take_number(d, 0, NUMBER_MAX);
-        return;
     case FIELD_YES:
         m->yes = take_number(d, 0, 1) == 1;
         return;
     case FIELD_PROMISED:
         m->promised = take_ballot(d, true);
+        return;
+    case FIELD_RELEASED:
+        m->promised = take_ballot(d, false);
+        return;
+    case FIELD_LEASE:
+        m->lease = (uint32_t)take_number(d, 0, LEASE_MS_MAX);
+        return;
+    case FIELD_DISK:
+        m->disk_us = (uint32_t)take_number(d, 0, UINT32_MAX);
         return;
     case FIELD_REPORT:
         take_report(d);

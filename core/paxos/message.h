@@ -10,19 +10,22 @@
  *
  *   WOULD_YOU        round(nonce) slot(chosen prefix of the asker)
  *   WOULD            round(nonce) slot(chosen prefix of the answerer) yes
- *   PREPARE          slot(first open slot of the candidate)
+ *   PREPARE          slot(first open slot of the candidate) released.round released.node
  *   PROMISE          slot(first open slot asked for) count index; when count > 0 the vote:
  *                    vote.slot vote.ballot proposal          (one vote a message: "paged")
  *   TOO_OLD          slot(chosen prefix of the acceptor: catch up to there first)
  *   ACCEPT           slot chosen proposal
  *   ACCEPTED         slot
  *   NACK             promised.round promised.node
- *   HEARTBEAT        round(read round) chosen trim yes(an answer is wanted)
- *   HEARTBEAT_OK     round(read round) chosen(answerer's prefix) flushed
+ *   HEARTBEAT        round(read round) chosen yes(an answer is wanted)
+ *                    lease(ms for which to promise nobody else; 0 = asks for none)
+ *   HEARTBEAT_OK     round(read round) chosen(answerer's prefix)
+ *                    disk_us(how long the answerer's log writes take)
  *   LEARN_REQUEST    slot(first slot wanted)
  *   LEARN            slot chosen(sender's prefix) yes(the last of this answer) proposal
  *   TAKE_OVER        slot(chosen prefix of the leader)
- *   proposal         reign.round reign.node reign_first batch(length + 1, bytes; 0 = none) */
+ *   proposal         reign.round reign.node reign_first batch(length + 1, bytes; 0 = none)
+ *                    members.number(0 = no change, and nothing follows) voters learners */
 #ifndef CORE_PAXOS_MESSAGE_H
 #define CORE_PAXOS_MESSAGE_H
 
@@ -59,9 +62,9 @@ struct paxos_message {
     uint64_t slot;
     uint64_t chosen;
     uint64_t round;
-    struct ballot promised; /* NACK */
-    uint64_t trim;          /* HEARTBEAT: every member's state is on disk up to here */
-    uint64_t flushed;       /* HEARTBEAT_OK: the answerer's state is on disk up to here */
+    struct ballot promised; /* NACK; PREPARE: whose leader told the sender to TAKE_OVER */
+    uint32_t lease;         /* HEARTBEAT */
+    uint32_t disk_us;       /* HEARTBEAT_OK */
     bool yes;               /* WOULD; HEARTBEAT: answer me; LEARN: last of this answer */
     uint32_t count, index;  /* PROMISE: votes in all, and which this is */
     struct vote vote;       /* PROMISE: the vote; ACCEPT, LEARN: vote.proposal */

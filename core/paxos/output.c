@@ -8,7 +8,7 @@ void output_begin(struct paxos_output *out)
     out->round = out->round_confirmed = 0;
     out->serve.to = 0;
     out->serve.slot_first = 0;
-    out->role_changed = false;
+    out->role_changed = out->members_changed = false;
 }
 
 void output_write(struct paxos_output *out, const struct paxos_write *w)

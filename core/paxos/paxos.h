@@ -11,6 +11,8 @@
  *     tell PAXOS_IN_DURABLE when all up to one are on disk.
  *   - Let a message leave only when the write `after` is durable (0 = at once).
  *   - Hand in PAXOS_IN_TICK at least every TICK_MS (paxos needs no finer clock).
+ *   - With leases, read the clock anew for each message, after it came, and for each look
+ *     at paxos_lease_until_ms(): a time older than the event makes grants too short.
  *   - Take the chosen proposals of every output, in order, before the next step.
  *   - After a restart: paxos_init() with what the log kept, paxos_restore() per vote above
  *     the chosen prefix, and only then steps.
@@ -31,6 +33,12 @@
  *   P9  A read round is confirmed only by answers, from a quorum, that left after it began.
  *   P10 A leader that hands over proposes nothing.  Nobody prepares unasked but who knows
  *       all that the leader it follows had chosen, and on that leader's word.
+ *   P11 A ballot acts under one configuration.  Who proposes a change of it, also an
+ *       earlier leader's, proposes nothing behind that, and when it is chosen prepares
+ *       anew, asking those who belong now.
+ *   P12 Quorums are counted over the voters of the configuration in force behind the
+ *       chosen prefix.  Who does not vote in it neither asks nor prepares; who does not
+ *       belong to it only learns, and is heard only as one who may know more.
  *
  * STATES
  *   FOLLOWER   -> ASKING     nothing heard of a leader in time, or its connection closed
@@ -41,14 +49,19 @@
  *   PREPARING  -> RECOVERING a quorum promised                      [proposer]
  *   RECOVERING -> LEADING    all recovered slots are chosen
  *   RECOVERING, LEADING -> FOLLOWER  a higher ballot, or no quorum heard for ELECTION_MAX_MS
+ *   RECOVERING, LEADING -> PREPARING a change of the configuration is chosen      [P11]
+ *   (all)      -> FOLLOWER   votes no longer
  *
- * A HAND-OVER is no state of its own: the leader leads on, for reads too, until the higher
- * ballot of its successor comes; if none came within ELECTION_MAX_MS it proposes again. */
+ * A leader whose log writes are much slower than another voter's hands over by itself, see
+ * disk.h.  A HAND-OVER is no state of its own: the leader leads on, for reads too, until
+ * the higher ballot of its successor comes; if none came within ELECTION_MAX_MS it proposes
+ * again. */
 #ifndef CORE_PAXOS_PAXOS_H
 #define CORE_PAXOS_PAXOS_H
 
 #include "core/base/rng.h"
 #include "core/paxos/message.h"
+#include "core/paxos/run.h"
 #include "core/paxos/types.h"
 
 enum { TICK_MS = 10 };
@@ -63,9 +76,9 @@ enum paxos_role {
 
 struct paxos_config {
     uint32_t self;
-    nodes_set voters; /* includes self */
     uint32_t heartbeat_ms;
     uint32_t election_min_ms, election_max_ms;
+    uint32_t lease_ms; /* reads without a round for so long, see lease.h; 0 = never */
     uint64_t seed; /* of the election timeouts' jitter; different on each server */
 };
 
@@ -73,10 +86,12 @@ enum paxos_input_kind {
     PAXOS_IN_TICK = 1,
     PAXOS_IN_MESSAGE,   /* message */
     PAXOS_IN_DURABLE,   /* seq: every write up to it is on disk */
-    PAXOS_IN_PROPOSE,   /* batch, urgent: the leader's next batch; see paxos_can_propose() */
+    PAXOS_IN_PROPOSE,   /* batch, urgent: the leader's next batch; see paxos_can_propose().
+                           members: it changes the configuration, see paxos_can_change() */
     PAXOS_IN_READ,      /* start a read round now; the output says which (`round`) */
     PAXOS_IN_PEER_DOWN, /* node: its connection closed */
-    PAXOS_IN_FLUSHED,   /* slot: this server's state at rest holds everything up to it */
+    PAXOS_IN_INSTALLED, /* run, members: this server's state came from a peer, stands at
+                           run->slot, which is above the chosen prefix, and is on disk */
     PAXOS_IN_TRANSFER,  /* node: hand over to it, 0 = to whom is ready first; ignored by who
                            does not lead or hands over, and for who is no other voter */
 };
@@ -89,6 +104,11 @@ struct paxos_input {
     uint64_t slot;
     uint32_t node;
     struct blob *batch; /* borrowed */
+    struct members members; /* PROPOSE: follows the present ones, with self as a voter;
+                               number 0 = changes nothing.  INSTALLED: behind run->slot */
+    const struct run *run;  /* INSTALLED; borrowed */
+    bool strange; /* MESSAGE: not of the server that the configuration means by its id (its
+                     predecessor there may have had another memory): only learned from */
     nodes_set urgent;   /* PROPOSE: nodes to tell at once when this is chosen, since a
                            client waits there; the others hear with the next message */
 };
@@ -99,6 +119,8 @@ enum paxos_write_kind {
     PAXOS_WRITE_PROMISE = 1, /* promised */
     PAXOS_WRITE_VOTE,        /* vote (and promised, which is >= vote.ballot) */
     PAXOS_WRITE_CHOSEN,      /* vote.slot, vote.proposal: learned, replaces any vote there */
+    PAXOS_WRITE_INSTALLED,   /* what `chosen` covers is known from a peer's state; those
+                                slots need not stand in the log */
 };
 
 struct paxos_write {
@@ -136,6 +158,7 @@ struct paxos_output {
         uint64_t slot_first;
     } serve;
     bool role_changed; /* see paxos_role(), paxos_leader(), paxos_ballot() */
+    bool members_changed; /* see paxos_members() */
 };
 
 struct paxos; /* opaque here only to keep the header short; one allocation, at init */
@@ -143,11 +166,20 @@ struct paxos; /* opaque here only to keep the header short; one allocation, at i
 struct paxos *paxos_new(const struct paxos_config *config);
 void paxos_free(struct paxos *p);
 
-/* `promised` and `chosen` as the log (and the state at rest, whichever is higher) kept
- * them; `now_ms` starts the clocks.  Then one paxos_restore() per vote above `chosen`, in
- * any order; a vote outside the window is our bug: recovery has refused it. */
-void paxos_init(struct paxos *p, struct ballot promised, uint64_t chosen, uint64_t now_ms);
+/* `promised` as the log kept it; `run` and `members` behind the chosen prefix, run->slot,
+ * as the log (and the state at rest, whichever is higher) kept them: the configuration that
+ * the cluster was founded with, changed by each slot up to there (members_take()), or
+ * number 0 for who joins and knows nothing.  `now_ms` starts the clocks.  Then one
+ * paxos_restore() per vote above run->slot, in any order; a vote outside the window is our
+ * bug: recovery has refused it. */
+void paxos_init(struct paxos *p, struct ballot promised, const struct run *run,
+                const struct members *members, uint64_t now_ms);
 void paxos_restore(struct paxos *p, const struct vote *v);
+
+/* From the next step on: the configuration in force means another server by this one's id,
+ * which had it before and may have voted.  So this one does not belong (P12), although its
+ * id does, until a later configuration means it.  As paxos_init() leaves it, it is none. */
+void paxos_alien(struct paxos *p, bool alien);
 
 void paxos_step(struct paxos *p, const struct paxos_input *in, struct paxos_output *out);
 
@@ -162,9 +194,20 @@ uint64_t paxos_slot_next(const struct paxos *p);    /* LEADING: where a batch wo
 bool paxos_can_propose(const struct paxos *p);      /* LEADING, the window has room, and no
                                                        hand-over goes on */
 bool paxos_transferring(const struct paxos *p);     /* LEADING, and handing over */
-uint64_t paxos_trim(const struct paxos *p);         /* every member's state is on disk up to
-                                                       here: the log may be cut below */
-nodes_set paxos_quorum_heard(const struct paxos *p); /* LEADING: who answered lately */
+nodes_set paxos_quorum_heard(const struct paxos *p); /* LEADING: voters that answered
+                                                        lately, itself included */
+uint64_t paxos_lease_until_ms(const struct paxos *p); /* LEADING: a read that came before
+                              needs no round; 0 = no lease.  See the driver's duty */
+nodes_set paxos_heard(const struct paxos *p); /* the same of all members, who only learn
+                                                 included */
+uint64_t paxos_round_next(const struct paxos *p); /* the number of the next read round.  With
+                              leases heartbeats begin some on their own */
+uint32_t paxos_disk_us(const struct paxos *p); /* how long own log writes take, smoothed */
+const struct members *paxos_members(const struct paxos *p); /* in force behind the prefix */
+bool paxos_can_change(const struct paxos *p); /* LEADING, nothing open, no hand-over: a
+                                                 change of the members may be proposed */
+uint64_t paxos_peer_chosen(const struct paxos *p, uint32_t node); /* LEADING: the chosen
+                              prefix that `node` last told in this reign; 0 = none yet */
 
 /* P1, P2, P6 and the counts, as far as one state can show them; runs after every step. */
 void paxos_check(const struct paxos *p);

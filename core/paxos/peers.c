@@ -5,20 +5,14 @@
 
 static struct peer *peer_of(struct peers *p, uint32_t node)
 {
-    CHECK(nodes_has(p->voters, node) && node != p->self);
+    CHECK(node >= 1 && node <= NODES_MAX && node != p->self);
     return &p->of[node - 1];
-}
-
-static uint64_t smaller(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
 }
 
 void peers_init(struct peers *p, const struct paxos_config *config)
 {
     *p = (struct peers){
         .self = config->self,
-        .voters = config->voters,
         .silent_ms = config->election_max_ms,
     };
 }
@@ -79,7 +73,7 @@ nodes_set peers_ready(const struct peers *p, uint64_t chosen, uint64_t now_ms)
 
 /* The highest round that a quorum answered.  Each answer attests all rounds up to its own.
  */
-static void confirm(struct peers *p)
+static void confirm(struct peers *p, nodes_set voters)
 {
     for (uint32_t at = 1; at <= NODES_MAX; at++) {
         const uint64_t round = at == p->self ? p->round : p->of[at - 1].round;
@@ -89,55 +83,30 @@ static void confirm(struct peers *p)
         for (uint32_t id = 1; id <= NODES_MAX; id++) {
             if (p->of[id - 1].round >= round) answered |= node_bit(id);
         }
-        if (nodes_quorum(answered, p->voters)) p->round_confirmed = round;
+        if (nodes_quorum(answered, voters)) p->round_confirmed = round;
     }
 }
 
-uint64_t peers_read(struct peers *p)
+uint64_t peers_read(struct peers *p, nodes_set voters)
 {
     p->round++;
-    confirm(p);
+    confirm(p, voters);
     return p->round;
 }
 
-void peers_answer(struct peers *p, const struct paxos_message *m)
+void peers_answer(struct peers *p, const struct paxos_message *m, nodes_set voters)
 {
     struct peer *peer = peer_of(p, m->from);
 
-    if (m->flushed > peer->flushed) peer->flushed = m->flushed;
     if (m->chosen > peer->chosen) peer->chosen = m->chosen;
+    peer->disk_us = m->disk_us;
     if (m->round <= peer->round || m->round > p->round) return;
     peer->round = m->round;
-    confirm(p);
-}
-
-void peers_flushed(struct peers *p, uint64_t slot)
-{
-    CHECK(slot >= p->flushed);
-    p->flushed = slot;
-}
-
-void peers_trim(struct peers *p)
-{
-    uint64_t least = p->flushed;
-
-    for (uint32_t id = 1; id <= NODES_MAX; id++) {
-        if (id == p->self || !nodes_has(p->voters, id)) continue;
-        least = smaller(least, p->of[id - 1].flushed);
-    }
-    if (least > p->trim) p->trim = least;
-}
-
-void peers_trim_told(struct peers *p, uint64_t trim)
-{
-    const uint64_t safe = smaller(trim, p->flushed);
-
-    if (safe > p->trim) p->trim = safe;
+    confirm(p, voters);
 }
 
 void peers_check(const struct peers *p)
 {
-    CHECK(p->trim <= p->flushed);
     CHECK(p->round_confirmed <= p->round);
     for (uint32_t i = 0; i < NODES_MAX; i++)
         CHECK(p->of[i].round <= p->round);

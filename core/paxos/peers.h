@@ -1,5 +1,5 @@
 /* peers.h -- what a leader knows of the others: who answers, up to which read round, and
- * how much of the state each has on disk.
+ * how far each knows what is chosen.
  *
  * Only answers to the leader's own ballot count here; the parent sees to that.  Read rounds
  * are numbered through the life of the process, so that an answer to an earlier reign can
@@ -11,19 +11,16 @@
 
 struct peers {
     uint32_t self;
-    nodes_set voters;
     uint32_t silent_ms;       /* who did not answer for so long is not heard */
     nodes_set down;           /* their connections closed, and they said nothing since */
     uint64_t round;           /* the newest read round */
     uint64_t round_confirmed; /* <= round */
-    uint64_t trim;            /* every voter's state is on disk up to here; only grows */
-    uint64_t flushed;         /* own */
     struct peer {
         bool heard; /* in this reign, at heard_ms */
         uint64_t heard_ms;
         uint64_t round;
         uint64_t chosen; /* its prefix, as it said in this reign */
-        uint64_t flushed;
+        uint32_t disk_us; /* how long its log writes take; 0 = not known */
     } of[NODES_MAX]; /* by id - 1; own entry unused */
 };
 
@@ -43,14 +40,10 @@ nodes_set peers_live(const struct peers *p, uint64_t now_ms);
 /* Live, and known to have every slot up to `chosen` as chosen; without self. */
 nodes_set peers_ready(const struct peers *p, uint64_t chosen, uint64_t now_ms);
 
-/* Begins a read round and returns its number; a single server confirms it itself. */
-uint64_t peers_read(struct peers *p);
-/* HEARTBEAT_OK: the read round, the chosen prefix and the flushed mark of one peer. */
-void peers_answer(struct peers *p, const struct paxos_message *m);
-
-void peers_flushed(struct peers *p, uint64_t slot);   /* own state at rest */
-void peers_trim(struct peers *p);                     /* as leader: over all voters */
-void peers_trim_told(struct peers *p, uint64_t trim); /* as follower: by the leader */
+/* Begins a read round and returns its number; a single voter confirms it itself. */
+uint64_t peers_read(struct peers *p, nodes_set voters);
+/* HEARTBEAT_OK: the read round and the chosen prefix of one peer. */
+void peers_answer(struct peers *p, const struct paxos_message *m, nodes_set voters);
 
 void peers_check(const struct peers *p);
 

@@ -4,9 +4,9 @@
 #include "core/paxos/nodes.h"
 #include "core/paxos/output.h"
 
-static nodes_set others(const struct proposer *p)
+static nodes_set others(const struct proposer *p, const struct acceptor *a)
 {
-    return p->voters & ~node_bit(p->self);
+    return members_all(&a->members) & ~node_bit(p->self);
 }
 
 static struct proposer_slot *slot_at(struct proposer *p, uint64_t slot)
@@ -16,7 +16,7 @@ static struct proposer_slot *slot_at(struct proposer *p, uint64_t slot)
 
 void proposer_init(struct proposer *p, const struct paxos_config *config)
 {
-    *p = (struct proposer){ .self = config->self, .voters = config->voters };
+    *p = (struct proposer){ .self = config->self };
 }
 
 void proposer_stop(struct proposer *p)
@@ -30,29 +30,35 @@ void proposer_stop(struct proposer *p)
 /* Phase 1. */
 
 void proposer_prepare(struct proposer *p, struct acceptor *a, uint64_t round,
-                      struct paxos_output *out)
+                      struct ballot released, struct paxos_output *out)
 {
     const struct ballot ballot = { round, p->self };
 
     CHECK(ballot_cmp(ballot, a->promised) > 0);
+    CHECK(nodes_has(a->members.voters, p->self)); /* P12 */
     proposer_stop(p);
     for (uint32_t i = 0; i < NODES_MAX; i++)
         p->reports[i] = (struct report){ 0 };
     p->ballot = ballot;
+    p->released = released;
+    p->members = a->members.number;
     p->promised = 0;
+    p->change = 0;
     p->slot_asked = a->chosen + 1;
     acceptor_promise(a, ballot, out);
     p->promise_seq = a->write_seq;
-    proposer_prepare_again(p, out);
+    proposer_prepare_again(p, a, out);
 }
 
-void proposer_prepare_again(const struct proposer *p, struct paxos_output *out)
+void proposer_prepare_again(const struct proposer *p, const struct acceptor *a,
+                            struct paxos_output *out)
 {
-    output_send(out, others(p) & ~p->promised, p->promise_seq, /* P3 */
+    output_send(out, others(p, a) & ~p->promised, p->promise_seq, /* P3 */
                 &(struct paxos_message){
                     .kind = PAXOS_PREPARE,
                     .ballot = p->ballot,
                     .slot = p->slot_asked,
+                    .promised = p->released,
                 });
 }
 
@@ -85,9 +91,9 @@ void proposer_take_promise(struct proposer *p, const struct acceptor *a,
     }
 }
 
-bool proposer_has_promises(const struct proposer *p)
+bool proposer_has_promises(const struct proposer *p, const struct acceptor *a)
 {
-    return nodes_quorum(p->promised, p->voters);
+    return nodes_quorum(p->promised, a->members.voters); /* P12 */
 }
 
 /* Phase 2. */
@@ -115,12 +121,14 @@ static void propose(struct proposer *p, struct acceptor *a, const struct proposa
 {
     const uint64_t slot = p->slot_next++;
 
+    CHECK(p->members == a->members.number && p->change == 0); /* P11 */
+    if (proposal->members.number != 0) p->change = slot;
     acceptor_vote(a, &(struct vote){ slot, p->ballot, *proposal }, out);
     *slot_at(p, slot) = (struct proposer_slot){
         .vote_seq = a->write_seq,
         .sent_ms = now_ms,
     };
-    send_accept(p, a, slot, others(p), out);
+    send_accept(p, a, slot, others(p, a), out);
 }
 
 /* The vote of the highest ballot that the quorum (own votes included) has for a slot. */
@@ -135,15 +143,28 @@ static const struct vote *highest(const struct proposer *p, const struct accepto
     return own;
 }
 
-void proposer_recover(struct proposer *p, struct acceptor *a, uint64_t now_ms,
-                      struct paxos_output *out)
+/* The last slot to recover.  Behind a change another configuration may be in force, whose
+ * servers this ballot has not asked: nothing is proposed there (P11). */
+static uint64_t recover_to(const struct proposer *p, const struct acceptor *a)
 {
     uint64_t last = a->chosen;
 
-    CHECK(proposer_has_promises(p));
     for (uint64_t s = a->chosen + 1; s <= a->chosen + WINDOW_MAX; s++) {
-        if (highest(p, a, s) != NULL) last = s;
+        const struct vote *v = highest(p, a, s);
+
+        if (v == NULL) continue;
+        last = s;
+        if (v->proposal.members.number != 0) break;
     }
+    return last;
+}
+
+void proposer_recover(struct proposer *p, struct acceptor *a, uint64_t now_ms,
+                      struct paxos_output *out)
+{
+    const uint64_t last = recover_to(p, a);
+
+    CHECK(proposer_has_promises(p, a));
     p->slot_next = a->chosen + 1;
     p->reign_first = last + 1;
     while (p->slot_next <= last) { /* P5 */
@@ -160,9 +181,19 @@ bool proposer_has_recovered(const struct proposer *p, const struct acceptor *a)
     return a->chosen + 1 >= p->reign_first;
 }
 
+bool proposer_is_done(const struct proposer *p, const struct acceptor *a)
+{
+    return p->change != 0 && p->change <= a->chosen;
+}
+
 bool proposer_has_room(const struct proposer *p, const struct acceptor *a)
 {
-    return p->slot_next <= a->chosen + WINDOW_MAX;
+    return p->change == 0 && p->slot_next <= a->chosen + WINDOW_MAX;
+}
+
+bool proposer_has_open(const struct proposer *p, const struct acceptor *a)
+{
+    return p->slot_next > a->chosen + 1;
 }
 
 void proposer_propose(struct proposer *p, struct acceptor *a, const struct paxos_input *in,
@@ -173,12 +204,19 @@ void proposer_propose(struct proposer *p, struct acceptor *a, const struct paxos
         .reign = p->ballot,
         .reign_first = p->reign_first,
         .batch = in->batch,
+        .members = in->members,
     };
+    const struct members *change = &in->members;
 
     CHECK(in->batch != NULL);
     CHECK(in->batch->len <= BATCH_BYTES_MAX);
     CHECK(proposer_has_recovered(p, a)); /* P5 */
     CHECK(proposer_has_room(p, a));
+    if (change->number != 0) {
+        CHECK(!proposer_has_open(p, a));
+        CHECK(members_follow(&a->members, change));
+        CHECK(nodes_has(change->voters, p->self)); /* a leader hands over before it goes */
+    }
     propose(p, a, &proposal, in->now_ms, out);
     slot_at(p, slot)->urgent = in->urgent;
 }
@@ -202,11 +240,11 @@ nodes_set proposer_advance(struct proposer *p, struct acceptor *a, struct paxos_
     while (slot_is_open(p, a, a->chosen + 1)) {
         const struct proposer_slot *s = slot_at(p, a->chosen + 1);
 
-        if (!nodes_quorum(s->accepted, p->voters)) break;
+        if (!nodes_quorum(s->accepted, a->members.voters)) break; /* P12 */
         urgent |= s->urgent;
         acceptor_advance(a, out);
     }
-    return urgent & others(p);
+    return urgent & others(p, a);
 }
 
 void proposer_durable(struct proposer *p, const struct acceptor *a, uint64_t seq)
@@ -225,7 +263,7 @@ void proposer_send_again(struct proposer *p, const struct acceptor *a, nodes_set
 
         if (now_ms - slot->sent_ms < age_ms) continue;
         slot->sent_ms = now_ms;
-        send_accept(p, a, s, others(p) & to & ~slot->accepted, out);
+        send_accept(p, a, s, others(p, a) & to & ~slot->accepted, out);
     }
 }
 
@@ -234,6 +272,7 @@ void proposer_check(const struct proposer *p, const struct acceptor *a)
     CHECK(p->slot_next > a->chosen);
     CHECK(p->slot_next <= a->chosen + WINDOW_MAX + 1);
     CHECK(p->reign_first <= p->slot_next);
+    CHECK(IMPLIES(p->change != 0, p->change + 1 == p->slot_next && p->change > a->chosen));
     for (uint64_t s = a->chosen + 1; slot_is_open(p, a, s); s++) {
         const struct vote *v = acceptor_vote_at(a, s);
 

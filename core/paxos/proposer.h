@@ -5,7 +5,10 @@
  * stop. Its own votes stand in the acceptor, which it shares with the rest; every slot
  * within (chosen, slot_next) holds there its proposal at its ballot.
  *
- * Invariants P3, P4 (own promise and votes) and P5 of paxos.h are kept here. */
+ * A ballot acts under one configuration: what it proposes last may change that, and when
+ * this is chosen the ballot has done its work.  The parent then begins anew (P11).
+ *
+ * Invariants P3, P4 (own promise and votes), P5 and P11 of paxos.h are kept here. */
 #ifndef CORE_PAXOS_PROPOSER_H
 #define CORE_PAXOS_PROPOSER_H
 
@@ -13,8 +16,9 @@
 
 struct proposer {
     uint32_t self;
-    nodes_set voters;
     struct ballot ballot; /* of the attempt or reign that goes on or was the last */
+    struct ballot released; /* of the leader that told it to take over; round 0 = none */
+    uint32_t members;     /* the number of the configuration that it acts under */
 
     /* Phase 1. */
     uint64_t slot_asked;  /* votes from here on are asked for */
@@ -30,6 +34,8 @@ struct proposer {
     /* Phase 2. */
     uint64_t reign_first; /* first slot for own batches; recovery fills those below */
     uint64_t slot_next;
+    uint64_t change; /* a proposal in this slot changes the configuration, and nothing is
+                        proposed behind it; 0 = none does */
     struct proposer_slot {
         nodes_set accepted;
         nodes_set urgent;
@@ -41,21 +47,28 @@ struct proposer {
 void proposer_init(struct proposer *p, const struct paxos_config *config);
 void proposer_stop(struct proposer *p); /* gives back what phase 1 gathered */
 
-/* Phase 1a: promises to itself and asks the others, once that is on disk. */
+/* Phase 1a: promises to itself and asks the others, once that is on disk.  `released`: the
+ * ballot whose leader told it to take over, or none. */
 void proposer_prepare(struct proposer *p, struct acceptor *a, uint64_t round,
-                      struct paxos_output *out);
-void proposer_prepare_again(const struct proposer *p, struct paxos_output *out);
+                      struct ballot released, struct paxos_output *out);
+void proposer_prepare_again(const struct proposer *p, const struct acceptor *a,
+                            struct paxos_output *out);
 void proposer_take_promise(struct proposer *p, const struct acceptor *a,
                            const struct paxos_message *m);
-bool proposer_has_promises(const struct proposer *p); /* from a quorum */
+bool proposer_has_promises(const struct proposer *p, const struct acceptor *a);
 
-/* Phase 2a for all that phase 1 found, holes as no-ops.  Sets reign_first. */
+/* Phase 2a for all that phase 1 found, holes as no-ops, up to the first change of the
+ * configuration.  Sets reign_first. */
 void proposer_recover(struct proposer *p, struct acceptor *a, uint64_t now_ms,
                       struct paxos_output *out);
 bool proposer_has_recovered(const struct proposer *p, const struct acceptor *a);
 
+/* A change that this ballot proposed is chosen: it proposes nothing more. */
+bool proposer_is_done(const struct proposer *p, const struct acceptor *a);
+
 /* Phase 2a for an own batch. */
 bool proposer_has_room(const struct proposer *p, const struct acceptor *a);
+bool proposer_has_open(const struct proposer *p, const struct acceptor *a);
 void proposer_propose(struct proposer *p, struct acceptor *a, const struct paxos_input *in,
                       struct paxos_output *out);
 

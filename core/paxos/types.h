@@ -20,21 +20,6 @@ static inline int ballot_cmp(struct ballot a, struct ballot b)
     return (a.node > b.node) - (a.node < b.node);
 }
 
-/* What a slot may hold.  `reign` is the ballot of the leader that created the batch, and
- * stays with it when a later leader proposes it again under its own ballot; the run rule
- * (run.h) needs both.  A hole that recovery fills has reign {0, 0} and no batch. */
-struct proposal {
-    struct ballot reign;
-    uint64_t reign_first; /* the first slot of that reign */
-    struct blob *batch;   /* NULL: a no-op.  Who stores a proposal holds a reference */
-};
-
-struct vote {
-    uint64_t slot; /* 0 = no vote; real slots start at 1 */
-    struct ballot ballot;
-    struct proposal proposal;
-};
-
 /* A set of nodes: bit (id - 1). */
 typedef uint32_t nodes_set;
 
@@ -42,5 +27,28 @@ static inline nodes_set node_bit(uint32_t id)
 {
     return (nodes_set) 1 << (id - 1);
 }
+
+/* A configuration: who votes, and who only learns.  See members.h. */
+struct members {
+    uint32_t number; /* rises by one with each change; 0 = none: no change, none known */
+    nodes_set voters, learners;
+};
+
+/* What a slot may hold.  `reign` is the ballot of the leader that created the batch, and
+ * stays with it when a later leader proposes it again under its own ballot; the run rule
+ * (run.h) needs both.  A hole that recovery fills has reign {0, 0} and no batch. */
+struct proposal {
+    struct ballot reign;
+    uint64_t reign_first; /* the first slot of that reign */
+    struct blob *batch;   /* NULL: a no-op.  Who stores a proposal holds a reference */
+    struct members members; /* what the batch changes the configuration to; number 0: it
+                               does not */
+};
+
+struct vote {
+    uint64_t slot; /* 0 = no vote; real slots start at 1 */
+    struct ballot ballot;
+    struct proposal proposal;
+};
 
 #endif

@@ -1,24 +1,8 @@
 #include "tests/lib/paxos_net.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 
-#include "core/base/check.h"
-
-static void breach(struct net *n, uint32_t id, const char *what, uint64_t number)
-{
-    if (n->breaches++ < 10) {
-        printf("# at %" PRIu64 " ms, server %u: %s (%" PRIu64 ")\n", n->now_ms, id, what,
-               number);
-    }
-}
-
-static struct net_server *server(struct net *n, uint32_t id)
-{
-    CHECK(id >= 1 && id <= n->nodes);
-    return &n->servers[id - 1];
-}
+#include "tests/lib/paxos_net_inside.h"
 
 static bool chance(struct net *n, uint32_t permille)
 {
@@ -43,38 +27,12 @@ static void put_packet(struct net_packet **list, uint32_t *count, uint32_t *cap,
     (*list)[(*count)++].body = blob_ref(packet->body);
 }
 
-/* P3 and P4: whoever hears this message may rely on what stands on the sender's disk, so it
- * must stand there: the promise, and the vote unless the slot is known as chosen. */
-static void judge_told(struct net *n, const struct net_packet *packet)
-{
-    struct net_server *s = server(n, packet->from);
-    struct paxos_message m;
-
-    if (paxos_message_decode(blob_bytes(packet->body), &m) != 0) {
-        breach(n, packet->from, "a message that does not decode", packet->body->data[0]);
-        return;
-    }
-    blob_unref(m.vote.proposal.batch);
-    if (m.kind != PAXOS_PREPARE && m.kind != PAXOS_PROMISE && m.kind != PAXOS_ACCEPTED)
-        return;
-    if (s->log_durable == 0 ||
-        ballot_cmp(s->log[s->log_durable - 1].promised, m.ballot) < 0) {
-        breach(n, packet->from, "told of a promise that is not on disk", m.ballot.round);
-    }
-    if (ballot_cmp(m.ballot, s->promise_told) > 0) s->promise_told = m.ballot;
-    if (m.kind != PAXOS_ACCEPTED || m.slot <= paxos_chosen(s->paxos)) return;
-    for (uint32_t i = s->log_durable; i > 0; i--) {
-        const struct vote *v = &s->log[i - 1].vote;
-
-        if (v->slot == m.slot && ballot_cmp(v->ballot, m.ballot) == 0) return;
-    }
-    breach(n, packet->from, "told of a vote that is not on disk", m.slot);
-}
-
 static void leave(struct net *n, struct net_packet packet)
 {
-    judge_told(n, &packet);
-    if ((n->cut[packet.from - 1] & node_bit(packet.to)) != 0) return;
+    net_judge_told(n, &packet);
+    const uint8_t kind = packet.body->data[0];
+
+    if (((n->cut[packet.from - 1] | n->deaf[kind]) & node_bit(packet.to)) != 0) return;
     for (int copies = chance(n, n->double_permille) ? 2 : 1; copies > 0; copies--) {
         if (chance(n, n->loss_permille)) continue;
         packet.due_ms = n->now_ms + delay(n, n->delay_ms_max);
@@ -119,72 +77,6 @@ static void put_record(struct net_server *s, const struct paxos_write *w)
     blob_ref(w->vote.proposal.batch);
 }
 
-static const struct paxos_write *record_of(const struct net_server *s, uint64_t slot)
-{
-    for (uint32_t i = s->log_count; i > 0; i--) {
-        if (s->log[i - 1].vote.slot == slot) return &s->log[i - 1];
-    }
-    return NULL;
-}
-
-/* Judging. */
-
-static bool same(const struct proposal *a, const struct proposal *b)
-{
-    return ballot_cmp(a->reign, b->reign) == 0 && a->reign_first == b->reign_first &&
-           bytes_equal(blob_bytes(a->batch), blob_bytes(b->batch));
-}
-
-static void judge_run(struct net *n, uint32_t id, const struct proposal *p)
-{
-    struct net_server *s = server(n, id);
-
-    if (!run_step(&s->run, p)) return;
-    if (get_u64(p->batch->data + 8) != s->last_id) {
-        breach(n, id, "a batch counts on another ground than it was computed on",
-               s->applied);
-    }
-    s->last_id = get_u64(p->batch->data);
-}
-
-static void judge_chosen(struct net *n, uint32_t id, uint64_t slot,
-                         const struct proposal *p)
-{
-    struct net_server *s = server(n, id);
-
-    CHECK(slot < NET_SLOTS_MAX);
-    if (slot != s->applied + 1) breach(n, id, "a chosen slot out of order", slot);
-    if (slot > n->canon_last) {
-        CHECK(slot == n->canon_last + 1);
-        n->canon_last = slot;
-        n->canon[slot] = *p;
-        blob_ref(p->batch);
-    } else if (!same(&n->canon[slot], p)) {
-        breach(n, id, "two proposals chosen for one slot", slot);
-    }
-    s->applied = slot;
-    judge_run(n, id, p);
-    if (s->run.valid && slot == n->canon_last) n->counted++;
-}
-
-static void judge_reads(struct net *n, uint32_t id, uint64_t confirmed)
-{
-    struct net_server *s = server(n, id);
-    uint32_t kept = 0;
-
-    for (uint32_t i = 0; i < s->reads_count; i++) {
-        if (s->reads[i].round > confirmed) {
-            s->reads[kept++] = s->reads[i];
-        } else {
-            n->reads_confirmed++;
-            if (s->reads[i].have < s->reads[i].need) {
-                breach(n, id, "a confirmed read missed a chosen slot", s->reads[i].need);
-            }
-        }
-    }
-    s->reads_count = kept;
-}
-
 /* One step and what follows from it. */
 
 static void serve(struct net *n, uint32_t id, uint32_t to, uint64_t slot_first)
@@ -195,11 +87,11 @@ static void serve(struct net *n, uint32_t id, uint32_t to, uint64_t slot_first)
 
     if (last > chosen) last = chosen;
     for (uint64_t slot = slot_first; slot <= last; slot++) {
-        const struct paxos_write *w = record_of(s, slot);
+        const struct paxos_write *w = net_record(s, slot);
 
         CHECK(w != NULL);
-        if (!same(&w->vote.proposal, &n->canon[slot])) {
-            breach(n, id, "the log holds another proposal than the chosen one", slot);
+        if (!net_same(&w->vote.proposal, &n->canon[slot])) {
+            net_breach(n, id, "the log holds another proposal than the chosen one", slot);
         }
         send_message(n, id, node_bit(to), 0,
                      &(struct paxos_message){
@@ -218,24 +110,26 @@ static void step(struct net *n, uint32_t id, struct paxos_input in)
     struct net_server *s = server(n, id);
     struct paxos_output *out = &n->out;
 
-    in.now_ms = n->now_ms;
+    in.now_ms = net_clock(n, id);
     paxos_step(s->paxos, &in, out);
     for (uint32_t i = 0; i < out->writes_count; i++) {
         put_record(s, &out->writes[i]);
         if (s->log_boot + out->writes[i].seq != s->log_count) {
-            breach(n, id, "a write is numbered out of order", out->writes[i].seq);
+            net_breach(n, id, "a write is numbered out of order", out->writes[i].seq);
         }
     }
     for (uint32_t i = 0; i < out->sends_count; i++) {
         const struct paxos_send *send = &out->sends[i];
 
-        if ((send->to & node_bit(id)) != 0) breach(n, id, "a message to itself", id);
+        net_judge_sent(n, id, send);
         send_message(n, id, send->to, send->after, &send->message);
     }
+    if (out->role_changed) s->changing = false;
     for (uint32_t i = 0; i < out->chosen_count; i++) {
-        judge_chosen(n, id, out->chosen[i].slot, &out->chosen[i].proposal);
+        net_judge_chosen(n, id, out->chosen[i].slot, &out->chosen[i].proposal);
     }
-    if (out->round_confirmed > 0) judge_reads(n, id, out->round_confirmed);
+    net_judge_members(n, id);
+    if (out->round_confirmed > 0) net_judge_reads(n, id, out->round_confirmed);
     if (out->role_changed) s->reads_count = 0;
     if (out->serve.to != 0) serve(n, id, out->serve.to, out->serve.slot_first);
 }
@@ -298,16 +192,15 @@ static void run_disk(struct net *n, uint32_t id)
     }
     if (s->log_syncing == 0 && s->log_durable < s->log_count) {
         s->log_syncing = s->log_count;
-        s->sync_due_ms = n->now_ms + delay(n, n->disk_ms_max);
+        s->sync_due_ms = n->now_ms + s->disk_ms + delay(n, n->disk_ms_max);
     }
 }
 
-bool net_propose(struct net *n, uint32_t id)
+static void propose(struct net *n, uint32_t id, struct members members)
 {
     struct net_server *s = server(n, id);
     uint8_t bytes[16];
 
-    if (s->paxos == NULL || !paxos_can_propose(s->paxos)) return false;
     if (ballot_cmp(s->reign, paxos_ballot(s->paxos)) != 0) {
         s->reign = paxos_ballot(s->paxos);
         s->speculative_id = s->last_id;
@@ -321,10 +214,56 @@ bool net_propose(struct net *n, uint32_t id)
          (struct paxos_input){
              .kind = PAXOS_IN_PROPOSE,
              .batch = batch,
+             .members = members,
              .urgent = n->urgent,
          });
     blob_unref(batch);
+}
+
+bool net_propose(struct net *n, uint32_t id)
+{
+    struct net_server *s = server(n, id);
+
+    if (s->paxos == NULL || s->changing || !paxos_can_propose(s->paxos)) return false;
+    propose(n, id, (struct members){ 0 });
     return true;
+}
+
+bool net_change(struct net *n, uint32_t id, nodes_set voters, nodes_set learners)
+{
+    struct net_server *s = server(n, id);
+
+    if (s->paxos == NULL || !paxos_can_change(s->paxos)) return false;
+    const uint32_t number = paxos_members(s->paxos)->number + 1;
+
+    propose(n, id, (struct members){ number, voters, learners });
+    return true;
+}
+
+void net_transfer(struct net *n, uint32_t id, uint32_t to)
+{
+    if (server(n, id)->paxos == NULL) return;
+    step(n, id, (struct paxos_input){ .kind = PAXOS_IN_TRANSFER, .node = to });
+}
+
+/* Any server may come, go, or be given or lose its vote.  The leader goes by way of another
+ * one, who may then think of something else. */
+static void change_at_random(struct net *n, uint32_t id)
+{
+    const struct members *m = paxos_members(server(n, id)->paxos);
+    const uint32_t node = 1 + (uint32_t)rng_below(&n->rng, n->nodes);
+    const nodes_set bit = node_bit(node);
+    const uint64_t what = rng_below(&n->rng, 3); /* 0 = goes */
+    const bool votes = what == 1 + (uint64_t)((m->learners & bit) == 0);
+
+    server(n, id)->changing = false;
+    if (node == id) {
+        n->transfers++;
+        net_transfer(n, id, 0);
+    } else {
+        net_change(n, id, (m->voters & ~bit) | (votes ? bit : 0),
+                   (m->learners & ~bit) | (!votes && what > 0 ? bit : 0));
+    }
 }
 
 static void read_round(struct net *n, uint32_t id)
@@ -338,7 +277,7 @@ static void read_round(struct net *n, uint32_t id)
     s->reads_count++;
     step(n, id, (struct paxos_input){ .kind = PAXOS_IN_READ });
     s->reads[s->reads_count - 1].round = n->out.round;
-    judge_reads(n, id, n->out.round_confirmed);
+    net_judge_reads(n, id, n->out.round_confirmed);
 }
 
 static void run_server(struct net *n, uint32_t id)
@@ -352,15 +291,30 @@ static void run_server(struct net *n, uint32_t id)
     }
     if (chance(n, n->propose_permille)) net_propose(n, id);
     if (chance(n, n->read_permille)) read_round(n, id);
+    if (paxos_role(s->paxos) == PAXOS_LEADING && chance(n, n->change_permille)) {
+        server(n, id)->changing = true;
+    }
+    if (s->changing && paxos_can_change(s->paxos)) change_at_random(n, id);
+}
+
+static void fall(struct net *n)
+{
+    n->fall_ms = 0;
+    for (uint32_t id = 1; id <= n->nodes; id++)
+        net_crash(n, id);
+    for (uint32_t id = 1; id <= n->nodes; id++)
+        net_restart(n, id);
 }
 
 void net_run(struct net *n, uint64_t ms)
 {
     for (; ms > 0; ms--) {
         n->now_ms++;
+        if (n->now_ms == n->fall_ms) fall(n);
         run_packets(n);
         for (uint32_t id = 1; id <= n->nodes; id++)
             run_server(n, id);
+        net_judge_leases(n);
     }
 }
 
@@ -393,22 +347,32 @@ static void start(struct net *n, uint32_t id)
     struct net_server *s = server(n, id);
     const struct paxos_config config = {
         .self = id,
-        .voters = (node_bit(n->nodes) - 1) | node_bit(n->nodes),
         .heartbeat_ms = HEARTBEAT_MS,
         .election_min_ms = ELECTION_MIN_MS,
         .election_max_ms = ELECTION_MAX_MS,
+        .lease_ms = n->lease_ms,
         .seed = 1, /* the same on all: they must not go in step for ever */
     };
     const struct paxos_write *last = s->log_count == 0 ? NULL : &s->log[s->log_count - 1];
     const uint64_t chosen = last == NULL ? 0 : last->chosen;
 
+    const bool founded = nodes_has(n->founders.voters, id);
+    struct members members = founded ? n->founders : (struct members){ 0 };
+    struct run run = { 0 };
+
+    for (uint64_t slot = 1; slot <= chosen; slot++) {
+        const struct proposal *p = &net_record(s, slot)->vote.proposal;
+
+        members_take(&members, p, run_step(&run, p));
+    }
     s->paxos = paxos_new(&config);
     s->log_durable = s->log_boot = s->log_count;
     s->log_syncing = s->reads_count = 0;
     s->reign = (struct ballot){ 0 };
-    paxos_init(s->paxos, last == NULL ? s->reign : last->promised, chosen, n->now_ms);
+    paxos_init(s->paxos, last == NULL ? s->reign : last->promised, &run, &members,
+               net_clock(n, id));
     for (uint64_t slot = chosen + 1; slot <= chosen + WINDOW_MAX; slot++) {
-        const struct paxos_write *w = record_of(s, slot);
+        const struct paxos_write *w = net_record(s, slot);
 
         if (w != NULL) paxos_restore(s->paxos, &w->vote);
     }
@@ -421,18 +385,25 @@ void net_restart(struct net *n, uint32_t id)
     if (s->paxos != NULL) return;
     start(n, id);
     if (ballot_cmp(paxos_promised(s->paxos), s->promise_told) < 0) {
-        breach(n, id, "a promise did not survive the crash", s->promise_told.round);
+        net_breach(n, id, "a promise did not survive the crash", s->promise_told.round);
     }
+    s->changing = false;
     s->run = (struct run){ 0 };
     s->applied = s->last_id = 0;
     for (uint64_t slot = 1; slot <= paxos_chosen(s->paxos); slot++) {
-        judge_chosen(n, id, slot, &record_of(s, slot)->vote.proposal);
+        net_judge_chosen(n, id, slot, &net_record(s, slot)->vote.proposal);
     }
 }
 
 void net_cut(struct net *n, uint32_t from, uint32_t to)
 {
     n->cut[from - 1] |= node_bit(to);
+}
+
+void net_link(struct net *n, uint32_t a, uint32_t b)
+{
+    n->cut[a - 1] &= ~node_bit(b);
+    n->cut[b - 1] &= ~node_bit(a);
 }
 
 void net_isolate(struct net *n, uint32_t id)
@@ -443,17 +414,36 @@ void net_isolate(struct net *n, uint32_t id)
     }
 }
 
+void net_hang_up(struct net *n, uint32_t id)
+{
+    net_isolate(n, id);
+    for (uint32_t peer = 1; peer <= n->nodes; peer++) {
+        if (peer == id || server(n, peer)->paxos == NULL) continue;
+        step(n, peer, (struct paxos_input){ .kind = PAXOS_IN_PEER_DOWN, .node = id });
+    }
+}
+
 void net_heal(struct net *n)
 {
     for (uint32_t i = 0; i < NODES_MAX; i++)
         n->cut[i] = 0;
+    for (uint32_t kind = 0; kind < PAXOS_MESSAGE_KINDS_END; kind++)
+        n->deaf[kind] = 0;
     n->loss_permille = n->double_permille = 0;
     n->delay_ms_max = n->disk_ms_max = 1;
+    n->fall_ms = 0;
     for (uint32_t id = 1; id <= n->nodes; id++)
         net_restart(n, id);
 }
 
 /* Looking at it. */
+
+uint64_t net_clock(const struct net *n, uint32_t id)
+{
+    const struct net_server *s = &n->servers[id - 1];
+
+    return s->clock_from_ms + n->now_ms * s->rate / 1000;
+}
 
 uint32_t net_leader(const struct net *n)
 {
@@ -474,10 +464,16 @@ uint64_t net_chosen_min(const struct net *n)
 
     for (uint32_t i = 0; i < n->nodes; i++) {
         if (n->servers[i].paxos == NULL) continue;
+        if (!nodes_has(members_all(net_members(n)), i + 1)) continue;
         if (paxos_chosen(n->servers[i].paxos) < min)
             min = paxos_chosen(n->servers[i].paxos);
     }
     return min;
+}
+
+const struct members *net_members(const struct net *n)
+{
+    return &n->members[n->canon_last];
 }
 
 struct paxos *net_paxos(struct net *n, uint32_t id)
@@ -487,12 +483,22 @@ struct paxos *net_paxos(struct net *n, uint32_t id)
 
 struct net *net_new(uint32_t nodes, uint64_t seed)
 {
+    return net_found(nodes, (node_bit(nodes) - 1) | node_bit(nodes), seed);
+}
+
+struct net *net_found(uint32_t nodes, nodes_set founders, uint64_t seed)
+{
     struct net *n = mem_zalloc(sizeof *n);
 
     CHECK(nodes >= 1 && nodes <= NODES_MAX);
     n->nodes = nodes;
+    n->founders = (struct members){ .number = 1, .voters = founders };
     n->now_ms = 1000;
+    for (uint32_t id = 1; id <= nodes; id++)
+        n->servers[id - 1].rate = 1000;
     n->canon = mem_zalloc(NET_SLOTS_MAX * sizeof *n->canon);
+    n->members = mem_zalloc(NET_SLOTS_MAX * sizeof *n->members);
+    n->members[0] = n->founders;
     rng_init(&n->rng, seed);
     net_heal(n);
     return n;
@@ -515,5 +521,6 @@ void net_free(struct net *n)
         blob_unref(n->canon[s].batch);
     free(n->packets);
     free(n->canon);
+    free(n->members);
     free(n);
 }

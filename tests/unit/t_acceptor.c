@@ -19,10 +19,16 @@ static void begin(void)
     output_begin(&out);
 }
 
+static void started(struct ballot promised, uint64_t chosen)
+{
+    acceptor_init(&a, promised, &(struct run){ .slot = chosen },
+                  &(struct members){ .number = 1, .voters = 7 });
+}
+
 static void fresh(void)
 {
     acceptor_fini(&a);
-    acceptor_init(&a, (struct ballot){ 0 }, 0);
+    started((struct ballot){ 0 }, 0);
     begin();
 }
 
@@ -49,16 +55,25 @@ static void accept_at(uint64_t round, uint32_t node, uint64_t slot, int value)
                         .from = node,
                         .ballot = { round, node },
                         .slot = slot,
-                        .vote.proposal = { { round, node }, slot, batches[value] },
+                        .vote.proposal = { .reign = { round, node },
+                                           .reign_first = slot,
+                                           .batch = batches[value] },
                     },
                     &out);
     acceptor_check(&a);
 }
 
+static struct proposal first_with(struct blob *batch)
+{
+    return (struct proposal){ .reign = { 1, 1 }, .reign_first = 1, .batch = batch };
+}
+
 static void learn(int value)
 {
     begin();
-    acceptor_learn(&a, &(struct proposal){ { 1, 1 }, 1, batches[value] }, &out);
+    const struct proposal p = first_with(batches[value]);
+
+    acceptor_learn(&a, &p, &out);
     acceptor_check(&a);
 }
 
@@ -256,7 +271,9 @@ static void a_batch_lives_until_the_step_after_it_was_given_up(void)
 
     fresh();
     begin();
-    acceptor_learn(&a, &(struct proposal){ { 1, 1 }, 1, b }, &out);
+    const struct proposal p = first_with(b);
+
+    acceptor_learn(&a, &p, &out);
     blob_unref(b);
     OK(bytes_equal(blob_bytes(out.chosen[0].proposal.batch), bytes_of("shortlived", 10)));
     IS(a.grave_count, 1);
@@ -266,9 +283,15 @@ static void a_batch_lives_until_the_step_after_it_was_given_up(void)
 
 static void restored_votes_are_reported_as_before(void)
 {
+    const struct vote kept = {
+        .slot = 12,
+        .ballot = { 5, 1 },
+        .proposal = { .reign = { 5, 1 }, .reign_first = 12, .batch = batches[1] },
+    };
+
     fresh();
-    acceptor_init(&a, (struct ballot){ 6, 2 }, 10);
-    acceptor_restore(&a, &(struct vote){ 12, { 5, 1 }, { { 5, 1 }, 12, batches[1] } });
+    started((struct ballot){ 6, 2 }, 10);
+    acceptor_restore(&a, &kept);
     prepare(6, 2, 11);
     IS(answer(), PAXOS_PROMISE);
     IS(out.sends[0].message.vote.slot, 12);

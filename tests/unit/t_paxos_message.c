@@ -16,7 +16,7 @@ static struct rng rng;
 
 static struct paxos_message sample(enum paxos_message_kind kind)
 {
-    const struct proposal proposal = { { 300, 2 }, 70, batch };
+    const struct proposal proposal = { { 300, 2 }, 70, batch, { 4, 7, 8 } };
     struct paxos_message m = { .kind = kind, .ballot = { 1000, 3 } };
 
     switch (kind) {
@@ -29,6 +29,9 @@ static struct paxos_message sample(enum paxos_message_kind kind)
         m.yes = true;
         break;
     case PAXOS_PREPARE:
+        m.slot = 78;
+        m.promised = (struct ballot){ 999, 1 };
+        break;
     case PAXOS_TOO_OLD:
     case PAXOS_TAKE_OVER:
     case PAXOS_ACCEPTED:
@@ -52,13 +55,13 @@ static struct paxos_message sample(enum paxos_message_kind kind)
     case PAXOS_HEARTBEAT:
         m.round = 12;
         m.chosen = 77;
-        m.trim = 60;
+        m.lease = LEASE_MS_MAX;
         m.yes = true;
         break;
     case PAXOS_HEARTBEAT_OK:
         m.round = 12;
         m.chosen = 76;
-        m.flushed = 61;
+        m.disk_us = 12345;
         break;
     case PAXOS_LEARN:
         m.slot = 75;
@@ -98,6 +101,13 @@ static void same_ballot(struct ballot a, struct ballot b)
     IS(ballot_cmp(a, b), 0);
 }
 
+static void same_members(const struct members *a, const struct members *b)
+{
+    IS(a->number, b->number);
+    IS(a->voters, b->voters);
+    IS(a->learners, b->learners);
+}
+
 static void same_message(const struct paxos_message *a, const struct paxos_message *b)
 {
     IS(a->kind, b->kind);
@@ -106,8 +116,8 @@ static void same_message(const struct paxos_message *a, const struct paxos_messa
     IS(a->chosen, b->chosen);
     IS(a->round, b->round);
     same_ballot(a->promised, b->promised);
-    IS(a->trim, b->trim);
-    IS(a->flushed, b->flushed);
+    IS(a->lease, b->lease);
+    IS(a->disk_us, b->disk_us);
     IS(a->yes, b->yes);
     IS(a->count, b->count);
     IS(a->index, b->index);
@@ -115,6 +125,7 @@ static void same_message(const struct paxos_message *a, const struct paxos_messa
     same_ballot(a->vote.ballot, b->vote.ballot);
     same_ballot(a->vote.proposal.reign, b->vote.proposal.reign);
     IS(a->vote.proposal.reign_first, b->vote.proposal.reign_first);
+    same_members(&a->vote.proposal.members, &b->vote.proposal.members);
     OK(bytes_equal(blob_bytes(a->vote.proposal.batch), blob_bytes(b->vote.proposal.batch)));
 }
 
@@ -273,6 +284,20 @@ static void a_batch_needs_a_reign_and_a_reign_a_batch(void)
     OK(refused(&m));
 }
 
+static void a_change_that_is_no_configuration_is_refused(void)
+{
+    struct paxos_message m = sample(PAXOS_ACCEPT);
+
+    m.vote.proposal.members = (struct members){ 4, 7, 4 }; /* one in both */
+    OK(refused(&m));
+    m.vote.proposal.members = (struct members){ 4, 0, 4 }; /* nobody votes */
+    OK(refused(&m));
+    m.vote.proposal.members = (struct members){ 4, 1u << NODES_MAX, 0 };
+    OK(refused(&m));
+    m.vote.proposal = (struct proposal){ .members = { 4, 7, 0 } }; /* without a batch */
+    OK(refused(&m));
+}
+
 static void a_batch_over_the_limit_is_refused(void)
 {
     struct paxos_message m = sample(PAXOS_ACCEPT);
@@ -343,6 +368,7 @@ int main(void)
     TEST(numbers_out_of_range_are_refused);
     TEST(a_report_out_of_range_is_refused);
     TEST(a_batch_needs_a_reign_and_a_reign_a_batch);
+    TEST(a_change_that_is_no_configuration_is_refused);
     TEST(a_batch_over_the_limit_is_refused);
     TEST(random_bytes_never_crash);
     TEST(damaged_messages_never_crash);

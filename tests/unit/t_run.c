@@ -9,7 +9,9 @@ static struct blob *batch;
 
 static bool own(uint64_t round, uint32_t node, uint64_t reign_first)
 {
-    return run_step(&r, &(struct proposal){ { round, node }, reign_first, batch });
+    return run_step(&r, &(struct proposal){ .reign = { round, node },
+                                              .reign_first = reign_first,
+                                              .batch = batch });
 }
 
 static bool noop(void)
