@@ -3,11 +3,9 @@
 #include <stdlib.h>
 
 #include "core/base/check.h"
-#include "core/base/hash.h"
 #include "core/kv/order.h"
 
 enum {
-    TABLE_SIZE_MIN = 16,  /* a power of two, as every size of the table is */
     ROOM_SPARE_MAX = 64,  /* bytes that a shorter value may leave unused where it lies */
     COPY_BYTES_MAX = 256, /* up to here a copy is cheaper than to exchange an entry */
     DIGEST_DELETED = 1,   /* stands in a digest for the value of a deletion */
@@ -59,58 +57,6 @@ void kv_prefix_end(struct bytes prefix, struct buf *out)
     else out->ptr[out->len - 1]++;
 }
 
-/* -- The table ------------------------------------------------------------------------ */
-
-static struct kv_entry **bucket_of(const struct kv_overlay *o, uint64_t hash)
-{
-    return &o->table[hash & (o->table_size - 1)];
-}
-
-static struct kv_entry *find(const struct kv_overlay *o, struct bytes key, uint64_t hash)
-{
-    if (o->count == 0) return NULL;
-    for (struct kv_entry *e = *bucket_of(o, hash); e != NULL; e = e->chain) {
-        if (e->hash == hash && bytes_equal(entry_key(e), key)) return e;
-    }
-    return NULL;
-}
-
-/* The pointer that holds `e` in its bucket. */
-static struct kv_entry **chain_link(const struct kv_overlay *o, const struct kv_entry *e)
-{
-    struct kv_entry **link = bucket_of(o, e->hash);
-
-    while (*link != e) {
-        CHECK(*link != NULL);
-        link = &(*link)->chain;
-    }
-    return link;
-}
-
-static void chain_push(struct kv_overlay *o, struct kv_entry *e)
-{
-    struct kv_entry **bucket = bucket_of(o, e->hash);
-
-    e->chain = *bucket;
-    *bucket = e;
-}
-
-static void table_grow(struct kv_overlay *o)
-{
-    struct kv_entry **old = o->table;
-    size_t old_size = o->table_size;
-
-    o->table_size = old_size == 0 ? TABLE_SIZE_MIN : 2 * old_size;
-    o->table = mem_zalloc(o->table_size * sizeof(*o->table));
-    for (size_t i = 0; i < old_size; i++) {
-        for (struct kv_entry *e = old[i], *after; e != NULL; e = after) {
-            after = e->chain;
-            chain_push(o, e);
-        }
-    }
-    free(old);
-}
-
 /* -- Entries -------------------------------------------------------------------------- */
 
 static struct kv_entry *entry_of_stamp(struct list *l)
@@ -118,18 +64,30 @@ static struct kv_entry *entry_of_stamp(struct list *l)
     return CONTAINER_OF(l, struct kv_entry, by_stamp);
 }
 
-static struct kv_entry *entry_new(struct bytes key, uint64_t hash, size_t value_len)
+static size_t entry_room(size_t key_len, size_t value_room)
 {
-    struct kv_entry *e;
+    return offsetof(struct kv_entry, data) + key_len + value_room;
+}
+
+static struct kv_entry *entry_new(struct kv_overlay *o, struct bytes key, uint64_t hash,
+                                  size_t value_len)
+{
+    size_t room = kv_pool_room(entry_room(key.len, value_len));
+    struct kv_entry *e = kv_pool_alloc(&o->pool, room);
 
     CHECK(key.len <= UINT32_MAX);
-    CHECK(value_len <= UINT32_MAX);
-    e = mem_alloc(sizeof(*e) + key.len + value_len);
+    CHECK(room - entry_room(key.len, 0) <= UINT32_MAX);
     e->hash = hash;
     e->key_len = (uint32_t) key.len;
-    e->value_len = e->value_room = (uint32_t) value_len;
+    e->value_len = (uint32_t) value_len;
+    e->value_room = (uint32_t) (room - entry_room(key.len, 0));
     if (key.len > 0) memcpy(e->data, key.ptr, key.len);
     return e;
+}
+
+static void entry_free(struct kv_overlay *o, struct kv_entry *e)
+{
+    kv_pool_free(&o->pool, e, entry_room(e->key_len, e->value_room));
 }
 
 /* True when a value of `len` bytes may lie where the old one does: it fits, and a small
@@ -161,14 +119,15 @@ static struct kv_entry *entry_of_loose(struct list *l)
 /* Brings what is loose into key order. */
 static void overlay_order(struct kv_overlay *o)
 {
-    LIST_EACH_SAFE(at, after, &o->loose)
-    {
-        struct kv_entry *e = entry_of_loose(at);
+    struct kv_entry **entries;
+    size_t count = 0;
 
-        e->loose = false; /* its links are the tree's from here on */
-        order_insert(&o->root, e);
-    }
-    list_init(&o->loose);
+    if (list_empty(&o->loose)) return;
+    entries = mem_alloc(o->count * sizeof *entries);
+    LIST_EACH(at, &o->loose) entries[count++] = entry_of_loose(at);
+    list_init(&o->loose); /* the links are the tree's from here on */
+    order_insert(&o->root, entries, count);
+    free(entries);
 }
 
 /* Makes `e`, which is in no list, the newest change. */
@@ -189,8 +148,7 @@ static void overlay_loosen(struct kv_overlay *o, struct kv_entry *e)
 
 static void overlay_insert(struct kv_overlay *o, struct kv_entry *e, uint64_t stamp)
 {
-    if (o->count >= o->table_size) table_grow(o);
-    chain_push(o, e);
+    kv_table_add(&o->table, o->count, e);
     overlay_loosen(o, e);
     overlay_stamp(o, e, stamp);
     o->count++;
@@ -206,19 +164,18 @@ static void overlay_unorder(struct kv_overlay *o, struct kv_entry *e)
 
 static void overlay_remove(struct kv_overlay *o, struct kv_entry *e)
 {
-    *chain_link(o, e) = e->chain;
+    kv_table_remove(&o->table, e);
     overlay_unorder(o, e);
     list_remove(&e->by_stamp);
     o->count--;
     o->bytes -= entry_bytes(e);
-    free(e);
+    entry_free(o, e);
 }
 
 static void overlay_replace(struct kv_overlay *o, struct kv_entry *old, struct kv_entry *e,
                             uint64_t stamp)
 {
-    e->chain = old->chain;
-    *chain_link(o, old) = e;
+    kv_table_replace(&o->table, old, e);
     e->is_new = old->is_new;
     overlay_unorder(o, old);
     overlay_loosen(o, e);
@@ -226,7 +183,7 @@ static void overlay_replace(struct kv_overlay *o, struct kv_entry *old, struct k
     overlay_stamp(o, e, stamp);
     o->bytes += entry_bytes(e);
     o->bytes -= entry_bytes(old);
-    free(old);
+    entry_free(o, old);
 }
 
 static void overlay_rewrite(struct kv_overlay *o, struct kv_entry *e, struct bytes value,
@@ -255,42 +212,92 @@ static bool needs_mark(const struct kv_overlay *o, const struct kv_entry *old)
     return o->below != NULL && !(o->settled && old != NULL && old->is_new); /* K4 */
 }
 
-/* A put, or with a value->ptr == NULL a deletion. */
-static void change(struct kv_overlay *o, struct bytes key, struct bytes value, bool is_new,
-                   uint64_t stamp)
-{
-    uint64_t hash = hash_bytes(key, o->seed);
-    struct kv_entry *old = find(o, key, hash), *e;
+/* A key on its way into an overlay, and the own entry of it that is there by now. */
+struct place {
+    struct bytes key;
+    uint64_t hash;
+    struct kv_entry *old;
+};
 
-    digest_change(o, key, value);
-    if (value.ptr == NULL && !needs_mark(o, old)) {
-        if (old != NULL) overlay_remove(o, old);
+static struct place place_of(const struct kv_overlay *o, struct bytes key)
+{
+    uint64_t hash = hash_bytes(key, o->view.seed);
+
+    return (struct place){ key, hash, kv_table_find(&o->table, key, hash) };
+}
+
+/* A put, or with a value->ptr == NULL a deletion that needs a mark. */
+static void put_at(struct kv_overlay *o, const struct place *at, struct bytes value,
+                   bool is_new, uint64_t stamp)
+{
+    struct kv_entry *e;
+
+    if (at->old != NULL && entry_fits(at->old, value.len)) {
+        overlay_rewrite(o, at->old, value, stamp);
         return;
     }
-    if (old != NULL && entry_fits(old, value.len)) {
-        overlay_rewrite(o, old, value, stamp);
-        return;
-    }
-    e = entry_new(key, hash, value.len);
+    e = entry_new(o, at->key, at->hash, value.len);
     entry_set(e, value);
     e->is_new = is_new;
-    if (old == NULL) overlay_insert(o, e, stamp);
-    else overlay_replace(o, old, e, stamp);
+    if (at->old == NULL) overlay_insert(o, e, stamp);
+    else overlay_replace(o, at->old, e, stamp);
+}
+
+static void put(struct kv_overlay *o, struct bytes key, struct bytes value, bool is_new,
+                uint64_t stamp)
+{
+    struct place at = place_of(o, key);
+
+    if (value.len == 0) value = BYTES_LIT(""); /* it is a value, even when null */
+    CHECK(IMPLIES(is_new, at.old == NULL || at.old->deleted));
+    digest_change(o, key, value);
+    put_at(o, &at, value, is_new, stamp);
+}
+
+static void delete_at(struct kv_overlay *o, const struct place *at, uint64_t stamp)
+{
+    const struct bytes none = { 0 };
+
+    digest_change(o, at->key, none);
+    if (needs_mark(o, at->old)) put_at(o, at, none, false, stamp);
+    else if (at->old != NULL) overlay_remove(o, at->old);
 }
 
 void kv_put(struct kv_overlay *o, struct bytes key, struct bytes value, uint64_t stamp)
 {
-    change(o, key, value.len == 0 ? BYTES_LIT("") : value, false, stamp);
+    put(o, key, value, false, stamp);
 }
 
 void kv_put_new(struct kv_overlay *o, struct bytes key, struct bytes value, uint64_t stamp)
 {
-    change(o, key, value.len == 0 ? BYTES_LIT("") : value, true, stamp);
+    put(o, key, value, true, stamp);
 }
 
 void kv_delete(struct kv_overlay *o, struct bytes key, uint64_t stamp)
 {
-    change(o, key, (struct bytes){ 0 }, false, stamp);
+    struct place at = place_of(o, key);
+
+    delete_at(o, &at, stamp);
+}
+
+/* What the layers below the own one say. */
+static bool below_get(const struct kv_overlay *o, struct bytes key, uint64_t hash,
+                      struct bytes *value)
+{
+    if (o->below == NULL) return false;
+    if (o->below->seed != o->view.seed) return kv_get(o->below, key, value);
+    return o->below->get(o->below, key, hash, value);
+}
+
+bool kv_take(struct kv_overlay *o, struct bytes key, uint64_t stamp)
+{
+    struct place at = place_of(o, key);
+    struct bytes value;
+
+    if (at.old == NULL && !below_get(o, key, at.hash, &value)) return false;
+    if (at.old != NULL && at.old->deleted) return false;
+    delete_at(o, &at, stamp);
+    return true;
 }
 
 void kv_overlay_forget(struct kv_overlay *o, uint64_t stamp)
@@ -301,19 +308,14 @@ void kv_overlay_forget(struct kv_overlay *o, uint64_t stamp)
         if (oldest->stamp > stamp) return;
         overlay_remove(o, oldest);
     }
+    kv_pool_clear(&o->pool); /* a burst's memory is not kept */
 }
 
-/* Empties the table, and gives it back when it is much larger than it had to be now: one
- * large transaction must not make every later clear slow. */
+/* Of the entries no large one is left. */
 static void overlay_empty(struct kv_overlay *o)
 {
-    if (o->table_size > TABLE_SIZE_MIN && o->count < o->table_size / 8) {
-        free(o->table);
-        o->table = NULL;
-        o->table_size = 0;
-    } else if (o->count > 0) {
-        memset(o->table, 0, o->table_size * sizeof(*o->table));
-    }
+    kv_table_clear(&o->table, o->count);
+    kv_pool_clear(&o->pool);
     list_init(&o->by_stamp);
     list_init(&o->loose);
     o->root = NULL;
@@ -323,17 +325,35 @@ static void overlay_empty(struct kv_overlay *o)
 
 void kv_overlay_clear(struct kv_overlay *o)
 {
-    LIST_EACH_SAFE(at, after, &o->by_stamp) free(entry_of_stamp(at));
+    if (o->pool.large > 0) {
+        LIST_EACH_SAFE(at, after, &o->by_stamp) entry_free(o, entry_of_stamp(at));
+    }
     overlay_empty(o);
 }
 
 /* -- Moving --------------------------------------------------------------------------- */
 
 struct move {
-    struct kv_overlay *to;
+    struct kv_overlay *from, *to;
     uint64_t stamp;
     bool rehash;
 };
+
+/* Another overlay's entry as one of `to`: a small one is copied, a large one handed on. */
+static struct kv_entry *entry_take(struct kv_overlay *from, struct kv_overlay *to,
+                                   struct kv_entry *e)
+{
+    size_t room = entry_room(e->key_len, e->value_room);
+    struct kv_entry *own;
+
+    if (kv_pool_is_large(room)) {
+        kv_pool_pass(&from->pool, &to->pool);
+        return e;
+    }
+    own = kv_pool_alloc(&to->pool, room);
+    memcpy(own, e, entry_room(e->key_len, e->value_len));
+    return own;
+}
 
 static void move_entry(void *ctx, struct kv_entry *e)
 {
@@ -343,25 +363,28 @@ static void move_entry(void *ctx, struct kv_entry *e)
     struct kv_entry *old;
 
     digest_change(to, entry_key(e), value);
-    if (m->rehash) e->hash = hash_bytes(entry_key(e), to->seed);
-    old = find(to, entry_key(e), e->hash);
+    if (m->rehash) e->hash = hash_bytes(entry_key(e), to->view.seed);
+    old = kv_table_find(&to->table, entry_key(e), e->hash);
     if (e->deleted && !needs_mark(to, old)) {
         if (old != NULL) overlay_remove(to, old);
-        free(e);
+        entry_free(m->from, e);
     } else if (old != NULL && value.len <= COPY_BYTES_MAX && entry_fits(old, value.len)) {
         overlay_rewrite(to, old, value, m->stamp);
-        free(e);
+        entry_free(m->from, e);
     } else if (old != NULL) {
-        overlay_replace(to, old, e, m->stamp);
+        overlay_replace(to, old, entry_take(m->from, to, e), m->stamp);
     } else {
         e->is_new = false; /* it may be, but `to` was not told */
-        overlay_insert(to, e, m->stamp);
+        overlay_insert(to, entry_take(m->from, to, e), m->stamp);
     }
 }
 
 void kv_overlay_move(struct kv_overlay *from, struct kv_overlay *to, uint64_t stamp)
 {
-    struct move m = { .to = to, .stamp = stamp, .rehash = from->seed != to->seed };
+    struct move m = { .from = from,
+                      .to = to,
+                      .stamp = stamp,
+                      .rehash = from->view.seed != to->view.seed };
 
     CHECK(from != to);
     if (to->digesting) {
@@ -378,33 +401,33 @@ void kv_overlay_hand(struct kv_overlay *from, struct kv_overlay *to)
     struct kv_overlay old = *to;
 
     CHECK(to->count == 0);
-    CHECK(to->seed == from->seed);
+    CHECK(to->pool.large == 0);
+    CHECK(to->view.seed == from->view.seed);
     to->count = from->count;
     to->bytes = from->bytes;
     to->root = from->root;
     to->table = from->table;
-    to->table_size = from->table_size;
+    to->pool = from->pool;
     list_splice(&to->by_stamp, &from->by_stamp);
     list_splice(&to->loose, &from->loose);
     from->count = from->bytes = 0;
     from->root = NULL;
     from->table = old.table; /* empty, but of the right size already */
-    from->table_size = old.table_size;
+    from->pool = old.pool;
 }
 
 /* -- Reading -------------------------------------------------------------------------- */
 
-static bool overlay_get(struct kv_view *v, struct bytes key, struct bytes *value)
+static bool overlay_get(struct kv_view *v, struct bytes key, uint64_t hash,
+                        struct bytes *value)
 {
-    struct kv_overlay *o = (struct kv_overlay *) v;
+    const struct kv_overlay *o = (const struct kv_overlay *) v;
+    const struct kv_entry *e = NULL;
 
-    if (o->count > 0) {
-        struct kv_entry *e = find(o, key, hash_bytes(key, o->seed));
-
-        if (e != NULL && !e->deleted) *value = entry_value(e);
-        if (e != NULL) return !e->deleted; /* K2 */
-    }
-    return o->below != NULL && kv_get(o->below, key, value);
+    if (o->count > 0) e = kv_table_find(&o->table, key, hash);
+    if (e == NULL) return below_get(o, key, hash, value);
+    if (!e->deleted) *value = entry_value(e);
+    return !e->deleted; /* K2 */
 }
 
 /* The own change nearest to `from` with the prefix, deletions included, or NULL. */
@@ -473,8 +496,8 @@ void kv_overlay_each(struct kv_overlay *o, kv_each_fn each, void *ctx)
     order_walk(o->root, visit_entry, &visit);
 }
 
-bool kv_overlay_step(const struct kv_overlay *o, const struct list **at, struct bytes *key,
-                     struct bytes *value)
+bool kv_overlay_step(const struct kv_overlay *o, const struct list **at,
+                     struct kv_change *change)
 {
     const struct list *next = *at == NULL ? o->by_stamp.next : (*at)->next;
     const struct kv_entry *e;
@@ -482,8 +505,10 @@ bool kv_overlay_step(const struct kv_overlay *o, const struct list **at, struct 
     if (next == &o->by_stamp) return false;
     e = CONTAINER_OF(next, const struct kv_entry, by_stamp);
     *at = next;
-    *key = entry_key(e);
-    *value = e->deleted ? (struct bytes){ 0 } : entry_value(e);
+    change->key = entry_key(e);
+    change->value = e->deleted ? (struct bytes){ 0 } : entry_value(e);
+    change->hash = e->hash;
+    change->is_new = e->is_new;
     return true;
 }
 
@@ -491,9 +516,10 @@ bool kv_overlay_step(const struct kv_overlay *o, const struct list **at, struct 
 
 void kv_overlay_init(struct kv_overlay *o, struct kv_view *below, uint64_t seed)
 {
-    *o = (struct kv_overlay){ .view = { .get = overlay_get, .seek = overlay_seek },
-                              .below = below,
-                              .seed = seed };
+    *o = (struct kv_overlay){ .view = { .seed = seed,
+                                        .get = overlay_get,
+                                        .seek = overlay_seek },
+                              .below = below };
     list_init(&o->by_stamp);
     list_init(&o->loose);
 }
@@ -501,22 +527,18 @@ void kv_overlay_init(struct kv_overlay *o, struct kv_view *below, uint64_t seed)
 void kv_overlay_fini(struct kv_overlay *o)
 {
     kv_overlay_clear(o);
-    free(o->table);
-    o->table = NULL;
-    o->table_size = 0;
+    kv_table_fini(&o->table);
+    kv_pool_fini(&o->pool);
 }
 
 static void check_stamps(const struct kv_overlay *o)
 {
     uint64_t stamp = 0;
-    size_t count = 0;
 
     LIST_EACH(at, &o->by_stamp) {
         CHECK(entry_of_stamp(at)->stamp >= stamp);
         stamp = entry_of_stamp(at)->stamp;
-        count++;
     }
-    CHECK(count == o->count);
 }
 
 static bool is_below(const struct kv_overlay *o, struct bytes key)
@@ -538,24 +560,31 @@ static size_t loose_count(const struct kv_overlay *o)
     return count;
 }
 
-void kv_overlay_check(const struct kv_overlay *o)
+static void check_entries(const struct kv_overlay *o)
 {
-    size_t count = 0, loose = 0, bytes = 0;
+    size_t count = 0, bytes = 0, large = 0;
 
-    for (size_t i = 0; i < o->table_size; i++) {
-        for (const struct kv_entry *e = o->table[i]; e != NULL; e = e->chain) {
-            CHECK(bucket_of(o, e->hash) == &o->table[i]);
-            CHECK(find(o, entry_key(e), hash_bytes(entry_key(e), o->seed)) == e);
-            CHECK(IMPLIES(e->deleted, needs_mark(o, e)));
-            CHECK(IMPLIES(o->settled && e->is_new, !is_below(o, entry_key(e)))); /* K4 */
-            if (e->loose) loose++;
-            count++;
-            bytes += entry_bytes(e);
-        }
+    LIST_EACH(at, &o->by_stamp) {
+        const struct kv_entry *e = entry_of_stamp(at);
+
+        CHECK(e->hash == hash_bytes(entry_key(e), o->view.seed));
+        CHECK(IMPLIES(e->deleted, needs_mark(o, e)));
+        CHECK(IMPLIES(o->settled && e->is_new, !is_below(o, entry_key(e)))); /* K4 */
+        if (kv_pool_is_large(entry_room(e->key_len, e->value_room))) large++;
+        count++;
+        bytes += entry_bytes(e);
     }
     CHECK(count == o->count);
     CHECK(bytes == o->bytes);
+    CHECK(large == o->pool.large);
+}
+
+void kv_overlay_check(const struct kv_overlay *o)
+{
+    size_t loose = loose_count(o);
+
+    CHECK(kv_table_check(&o->table) == o->count);
     CHECK(order_check(o->root) + loose == o->count);
-    CHECK(loose == loose_count(o));
+    check_entries(o);
     check_stamps(o);
 }

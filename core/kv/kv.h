@@ -23,14 +23,19 @@
 #define CORE_KV_KV_H
 
 #include "core/base/bytes.h"
+#include "core/base/hash.h"
 #include "core/base/list.h"
+#include "core/kv/pool.h"
+#include "core/kv/table.h"
 
 enum kv_direction { KV_FORWARD = 1, KV_BACKWARD };
 
 struct kv_view {
+    uint64_t seed; /* of the hashes of keys: clients choose keys. Mostly all layers have the
+                    * same, so that a question is hashed once on its way down */
     /* The value of `key`; false when there is none. The value is borrowed: it stays until
      * that key is changed in the layer it came from, or a cache is trimmed between steps. */
-    bool (*get)(struct kv_view *v, struct bytes key, struct bytes *value);
+    bool (*get)(struct kv_view *v, struct bytes key, uint64_t hash, struct bytes *value);
     /* The nearest key strictly after (before) `from` that starts with `prefix`, into
      * `key`, which is cleared first; false when there is none. `from` starts with `prefix`;
      * from == prefix forward means the first; backward from kv_prefix_end() is the last. */
@@ -40,7 +45,7 @@ struct kv_view {
 
 static inline bool kv_get(struct kv_view *v, struct bytes key, struct bytes *value)
 {
-    return v->get(v, key, value);
+    return v->get(v, key, hash_bytes(key, v->seed), value);
 }
 
 static inline bool kv_seek(struct kv_view *v, struct bytes prefix, struct bytes from,
@@ -76,14 +81,13 @@ struct kv_entry; /* internal */
 struct kv_overlay {
     struct kv_view view;   /* first: &overlay->view is the view of it with all below */
     struct kv_view *below; /* NULL: nothing */
-    uint64_t seed;         /* of the hash table: clients choose keys */
     bool settled;          /* what is below changes only by what leaves this overlay: K4 */
     bool digesting;        /* fold every change into `digest` */
     uint64_t digest;       /* of all changes in order since it was set; part of the state */
     size_t count;          /* entries, deletions included */
     size_t bytes;          /* keys and values held */
-    struct kv_entry **table;
-    size_t table_size;
+    struct kv_table table;
+    struct kv_pool pool; /* their memory */
     struct kv_entry *root; /* those that are in key order by now */
     struct list loose;     /* the others */
     struct list by_stamp;  /* the same entries in the order of their newest change */
@@ -95,7 +99,10 @@ void kv_overlay_fini(struct kv_overlay *o);
 /* Copies key and value; `stamp` is remembered for kv_overlay_forget(). */
 void kv_put(struct kv_overlay *o, struct bytes key, struct bytes value, uint64_t stamp);
 void kv_delete(struct kv_overlay *o, struct bytes key, uint64_t stamp);
-/* As kv_put(), of a key that the view does not have: the caller knows. */
+/* As kv_delete() when the view has the key; else nothing, and false. */
+bool kv_take(struct kv_overlay *o, struct bytes key, uint64_t stamp);
+/* As kv_put(), of a key that the view does not have: the caller knows. Only the overlay's
+ * own changes are looked at: what is below is not asked. */
 void kv_put_new(struct kv_overlay *o, struct bytes key, struct bytes value, uint64_t stamp);
 
 /* Forgets every change: the view is what is below again. */
@@ -120,11 +127,17 @@ void kv_overlay_each(struct kv_overlay *o, kv_each_fn each, void *ctx);
  * Digest and marks stay as they were. */
 void kv_overlay_hand(struct kv_overlay *from, struct kv_overlay *to);
 
+struct kv_change {
+    struct bytes key, value; /* value.ptr == NULL is a deletion */
+    uint64_t hash;           /* of the key, by the overlay's seed */
+    bool is_new;             /* it came by kv_put_new() */
+};
+
 /* The changes one by one, in the order of their stamps: `at` is NULL before the first and
  * where it stands after; false at the end. Touches nothing that a get or a seek may change,
  * so one thread may walk while another reads; neither may change the overlay. */
-bool kv_overlay_step(const struct kv_overlay *o, const struct list **at, struct bytes *key,
-                     struct bytes *value);
+bool kv_overlay_step(const struct kv_overlay *o, const struct list **at,
+                     struct kv_change *change);
 
 /* K4, and the table, the order and the counts agree. */
 void kv_overlay_check(const struct kv_overlay *o);

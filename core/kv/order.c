@@ -1,5 +1,7 @@
 #include "core/kv/order.h"
 
+#include <stdlib.h>
+
 #include "core/base/check.h"
 
 static uint32_t priority(const struct kv_entry *e)
@@ -43,15 +45,56 @@ static void split(struct kv_entry *at, struct bytes key, struct kv_entry **befor
     *before = *after = NULL;
 }
 
-void order_insert(struct kv_entry **root, struct kv_entry *e)
+static int by_key(const void *a, const void *b)
 {
-    struct kv_entry **link = root;
+    return bytes_cmp(entry_key(*(struct kv_entry *const *) a),
+                     entry_key(*(struct kv_entry *const *) b));
+}
 
-    while (*link != NULL && priority(*link) >= priority(e)) {
-        link = side(*link, entry_key(e));
+/* A tree of entries in key order. Every entry comes in at the right end: what has a lower
+ * priority than it becomes its left side. The right edge of the tree stands in `edge`. */
+static struct kv_entry *build(struct kv_entry **entries, size_t count)
+{
+    struct kv_entry **edge = mem_alloc(count * sizeof *edge), *root;
+    size_t depth = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        struct kv_entry *e = entries[i];
+
+        e->left = e->right = NULL;
+        while (depth > 0 && priority(edge[depth - 1]) < priority(e)) {
+            e->left = edge[--depth];
+        }
+        if (depth > 0) edge[depth - 1]->right = e;
+        edge[depth++] = e;
     }
-    split(*link, entry_key(e), &e->left, &e->right);
-    *link = e;
+    root = edge[0];
+    free(edge);
+    return root;
+}
+
+/* Both trees as one. The calls nest as deep as the trees are, which their seed keeps flat. */
+static struct kv_entry *unite(struct kv_entry *a, struct kv_entry *b)
+{
+    struct kv_entry *top = a, *other = b, *before, *after;
+
+    if (a == NULL || b == NULL) return a != NULL ? a : b;
+    if (priority(a) < priority(b)) {
+        top = b;
+        other = a;
+    }
+    split(other, entry_key(top), &before, &after);
+    top->left = unite(top->left, before);
+    top->right = unite(top->right, after);
+    return top;
+}
+
+void order_insert(struct kv_entry **root, struct kv_entry **entries, size_t count)
+{
+    if (count == 0) return;
+    qsort(entries, count, sizeof *entries, by_key);
+    for (size_t i = 0; i < count; i++) entries[i]->loose = false;
+    *root = unite(*root, build(entries, count));
 }
 
 void order_remove(struct kv_entry **root, struct kv_entry *e)

@@ -16,7 +16,6 @@
 #include "core/kv/kv.h"
 
 struct kv_entry {
-    struct kv_entry *chain; /* next in the same bucket */
     union {
         struct {
             struct kv_entry *left, *right; /* in the tree */
@@ -44,8 +43,11 @@ static inline struct bytes entry_value(const struct kv_entry *e)
     return bytes_of(e->data + e->key_len, e->value_len);
 }
 
-void order_insert(struct kv_entry **root, struct kv_entry *e); /* the key is new here */
 void order_remove(struct kv_entry **root, struct kv_entry *e);
+
+/* Puts `count` loose entries, whose keys are new here, into the tree. `entries` changes its
+ * order. One sort and one pass: some thousands take a few milliseconds. */
+void order_insert(struct kv_entry **root, struct kv_entry **entries, size_t count);
 
 /* The entry nearest after (before) `from`, or NULL. */
 struct kv_entry *order_next(struct kv_entry *root, struct bytes from,

@@ -8,17 +8,15 @@ enum { CELL_WORK_BYTES = 64 }; /* what a cell costs beyond its bytes, in bytes' 
 static void write_frozen(struct behind *b)
 {
     const struct list *at = NULL;
-    struct bytes key, value;
+    struct kv_change change;
 
-    while (kv_overlay_step(&b->frozen, &at, &key, &value)) {
-        rocks_gather(b->rocks, key, value);
-    }
-    rocks_write(b->rocks);
+    while (kv_overlay_step(&b->frozen, &at, &change)) rocks_gather(b->rocks, &change);
+    if (rocks_write(b->rocks)) atomic_store(&b->flushed, b->frozen_slot);
     pthread_mutex_lock(&b->lock);
-    b->written_as = b->frozen_as;
     atomic_store(&b->phase, BEHIND_WRITTEN);
     pthread_cond_broadcast(&b->wake);
     pthread_mutex_unlock(&b->lock);
+    if (b->on_flushed != NULL) b->on_flushed(b->ctx);
 }
 
 static void free_spent(struct behind *b)
@@ -54,32 +52,6 @@ static void *writer_run(void *arg)
     return NULL;
 }
 
-/* A thread apart from the writer's: while a slow disk flushes, changes still go behind. */
-static void *flusher_run(void *arg)
-{
-    struct behind *b = arg;
-    uint64_t freezes_flushed = 0;
-
-    pthread_mutex_lock(&b->lock);
-    for (;;) {
-        uint64_t slot = b->written_as.slot, freezes = b->written_as.freezes;
-        if (b->flush_wanted <= freezes_flushed || freezes < b->flush_wanted) {
-            if (b->stopping && b->flush_wanted <= freezes_flushed) break;
-            pthread_cond_wait(&b->wake, &b->lock);
-            continue;
-        }
-        pthread_mutex_unlock(&b->lock);
-        rocks_flush(b->rocks);
-        freezes_flushed = freezes;
-        atomic_store(&b->flushed, slot);
-        atomic_fetch_add(&b->flushes_done, 1);
-        if (b->on_flushed != NULL) b->on_flushed(b->ctx);
-        pthread_mutex_lock(&b->lock);
-    }
-    pthread_mutex_unlock(&b->lock);
-    return NULL;
-}
-
 void behind_init(struct behind *b, struct rocks *rocks, struct kv_view *below,
                  uint64_t seed)
 {
@@ -90,7 +62,6 @@ void behind_init(struct behind *b, struct rocks *rocks, struct kv_view *below,
     CHECK(pthread_mutex_init(&b->lock, NULL) == 0);
     CHECK(pthread_cond_init(&b->wake, NULL) == 0);
     CHECK(pthread_create(&b->writer, NULL, writer_run, b) == 0);
-    CHECK(pthread_create(&b->flusher, NULL, flusher_run, b) == 0);
 }
 
 void behind_fini(struct behind *b)
@@ -100,7 +71,6 @@ void behind_fini(struct behind *b)
     pthread_cond_broadcast(&b->wake);
     pthread_mutex_unlock(&b->lock);
     CHECK(pthread_join(b->writer, NULL) == 0);
-    CHECK(pthread_join(b->flusher, NULL) == 0);
     kv_overlay_fini(&b->frozen);
     kv_overlay_fini(&b->spent);
     pthread_cond_destroy(&b->wake);
@@ -112,10 +82,8 @@ void behind_freeze(struct behind *b, struct kv_overlay *dirty, uint64_t slot)
     CHECK(behind_phase(b) == BEHIND_EMPTY); /* B2 */
     kv_overlay_hand(dirty, &b->frozen);
     b->settled = NULL;
-    b->freezes++;
+    b->frozen_slot = slot;
     pthread_mutex_lock(&b->lock);
-    b->frozen_as.freezes = b->freezes;
-    b->frozen_as.slot = slot;
     atomic_store(&b->phase, BEHIND_WRITING);
     pthread_cond_broadcast(&b->wake);
     pthread_mutex_unlock(&b->lock);
@@ -135,18 +103,20 @@ static void let_go(struct behind *b)
 
 void behind_settle(struct behind *b, struct cache *cache, size_t bytes_max)
 {
-    struct bytes key, value;
+    struct kv_change change;
     size_t bytes = 0;
 
     if (behind_phase(b) != BEHIND_WRITTEN) return;
     if (b->settled == NULL) rocks_refresh(b->rocks); /* seeks must see what was written */
     do {
-        if (!kv_overlay_step(&b->frozen, &b->settled, &key, &value)) {
+        if (!kv_overlay_step(&b->frozen, &b->settled, &change)) {
             let_go(b);
             return;
         }
-        cache_renew(cache, key, value); /* B1 */
-        bytes += CELL_WORK_BYTES + key.len + value.len;
+        bytes += CELL_WORK_BYTES;
+        if (change.is_new) continue; /* the cache has none that RocksDB had not */
+        cache_renew(cache, change.key, change.hash, change.value); /* B1 */
+        bytes += change.key.len + change.value.len;
     } while (bytes < bytes_max);
 }
 
@@ -156,13 +126,5 @@ void behind_wait(struct behind *b)
     while (behind_phase(b) == BEHIND_WRITING || atomic_load(&b->spent_full)) {
         pthread_cond_wait(&b->wake, &b->lock);
     }
-    pthread_mutex_unlock(&b->lock);
-}
-
-void behind_flush(struct behind *b)
-{
-    pthread_mutex_lock(&b->lock);
-    b->flush_wanted = b->freezes;
-    pthread_cond_broadcast(&b->wake);
     pthread_mutex_unlock(&b->lock);
 }

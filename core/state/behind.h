@@ -1,8 +1,8 @@
 /* behind.h -- writes behind: a frozen layer of changes on its way to RocksDB.
  *
  * Internal to core/state. The loop freezes what is applied and not yet written, and goes on
- * with an empty overlay above it; a thread writes the frozen layer as one atomic batch, and
- * another flushes what is written. The loop waits for neither. All calls come from it.
+ * with an empty overlay above it; a thread brings the frozen layer to disk in one atomic
+ * step. The loop does not wait for it. All calls come from the loop.
  *
  *     EMPTY   -> WRITING  [behind_freeze]  by the loop
  *     WRITING -> WRITTEN  [write_frozen]   by the writing thread
@@ -32,28 +32,23 @@ struct behind {
     void *ctx;
 
     struct kv_overlay frozen;   /* its view is always to be read, whatever the phase */
-    uint64_t freezes;           /* how many there were; the loop's */
+    uint64_t frozen_slot;       /* what it is the state at; fixed while WRITING */
     const struct list *settled; /* up to here cells have renewed the cache */
 
-    pthread_t writer, flusher;
+    pthread_t writer;
     pthread_mutex_t lock;
-    pthread_cond_t wake; /* all three threads wait here, each for its own */
-    struct {
-        uint64_t freezes, slot;
-    } frozen_as, written_as; /* under `lock` */
-    uint64_t flush_wanted;   /* under `lock`: everything up to this freeze */
-    bool stopping;           /* under `lock` */
+    pthread_cond_t wake; /* both threads wait here, each for its own */
+    bool stopping;       /* under `lock` */
     struct kv_overlay spent; /* the loop's while `spent_full` is false, else the writer's */
     atomic_bool spent_full;
     _Atomic enum behind_phase phase;
-    _Atomic uint64_t flushed;      /* a slot */
-    _Atomic uint64_t flushes_done; /* how often */
+    _Atomic uint64_t flushed; /* the slot that is on disk */
 };
 
 /* `below` is what the layer lies on, `seed` that of the overlay above. */
 void behind_init(struct behind *b, struct rocks *rocks, struct kv_view *below,
                  uint64_t seed);
-/* Waits until all that was frozen is written, and all that was asked for flushed. */
+/* Waits until all that was frozen is on disk. */
 void behind_fini(struct behind *b);
 
 static inline enum behind_phase behind_phase(const struct behind *b)
@@ -68,7 +63,5 @@ void behind_settle(struct behind *b, struct cache *cache, size_t bytes_max);
 /* Returns when the writing thread has nothing in its hands: then behind_settle() can
  * take all at once. The way out when changes come faster than the disk takes them. */
 void behind_wait(struct behind *b);
-/* Brings all freezes so far to disk, when they are written. */
-void behind_flush(struct behind *b);
 
 #endif

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 
 #include "core/base/check.h"
-#include "core/base/hash.h"
 
 enum {
     TABLE_SIZE_MIN = 256,
@@ -16,18 +15,15 @@ struct cache_cell {
     struct list clock;
     uint64_t hash;
     uint32_t key_len, value_len;
-    bool exists;
     bool asked_for; /* since the clock came by */
     uint8_t data[]; /* the key, then the value */
 };
 
 /* The table never grows: to move hundreds of thousands of cells at once is a stall. Of
  * a large table that is not used yet the system gives us no memory. */
-void cache_init(struct cache *c, size_t bytes_max, uint64_t seed)
+void cache_init(struct cache *c, size_t bytes_max)
 {
-    *c = (struct cache){ .bytes_max = bytes_max,
-                         .seed = seed,
-                         .table_size = TABLE_SIZE_MIN };
+    *c = (struct cache){ .bytes_max = bytes_max, .table_size = TABLE_SIZE_MIN };
     while (c->table_size < bytes_max / CELL_USUAL) c->table_size *= 2;
     c->table = mem_zalloc(c->table_size * sizeof *c->table);
     list_init(&c->clock);
@@ -42,7 +38,6 @@ void cache_fini(struct cache *c)
 
 static struct bytes cell_value(const struct cache_cell *cell)
 {
-    if (!cell->exists) return (struct bytes){ 0 };
     return bytes_of(cell->data + cell->key_len, cell->value_len);
 }
 
@@ -64,9 +59,9 @@ static struct cache_cell **link_of(const struct cache *c, struct bytes key, uint
     return link;
 }
 
-bool cache_get(struct cache *c, struct bytes key, struct bytes *value)
+bool cache_get(struct cache *c, struct bytes key, uint64_t hash, struct bytes *value)
 {
-    struct cache_cell *cell = *link_of(c, key, hash_bytes(key, c->seed));
+    struct cache_cell *cell = *link_of(c, key, hash);
 
     if (cell == NULL) return false;
     cell->asked_for = true;
@@ -86,17 +81,16 @@ static void remove_at(struct cache *c, struct cache_cell **link)
     free(cell);
 }
 
-struct bytes cache_put(struct cache *c, struct bytes key, struct bytes value)
+struct bytes cache_put(struct cache *c, struct bytes key, uint64_t hash,
+                       struct bytes value)
 {
     CHECK(key.len <= UINT32_MAX);
     CHECK(value.len <= UINT32_MAX);
 
-    uint64_t hash = hash_bytes(key, c->seed);
     struct cache_cell *cell = mem_alloc(sizeof *cell + key.len + value.len);
     *cell = (struct cache_cell){ .hash = hash,
                                  .key_len = (uint32_t) key.len,
-                                 .value_len = (uint32_t) value.len,
-                                 .exists = value.ptr != NULL };
+                                 .value_len = (uint32_t) value.len };
     if (key.len > 0) memcpy(cell->data, key.ptr, key.len);
     if (value.len > 0) memcpy(cell->data + key.len, value.ptr, value.len);
 
@@ -111,13 +105,13 @@ struct bytes cache_put(struct cache *c, struct bytes key, struct bytes value)
     return cell_value(cell);
 }
 
-void cache_renew(struct cache *c, struct bytes key, struct bytes value)
+void cache_renew(struct cache *c, struct bytes key, uint64_t hash, struct bytes value)
 {
-    struct cache_cell **link = link_of(c, key, hash_bytes(key, c->seed));
+    struct cache_cell **link = link_of(c, key, hash);
 
     if (*link == NULL) return;
-    if ((*link)->exists) {
-        cache_put(c, key, value);
+    if (value.ptr != NULL) {
+        cache_put(c, key, hash, value);
     } else {
         remove_at(c, link);
     }

@@ -1,9 +1,12 @@
-/* cache.h -- clean cells in memory: what RocksDB holds, or that it holds nothing, by key.
+/* cache.h -- clean cells in memory: what RocksDB holds, by key.
  *
- * Internal to core/state. Not a view: state.c asks it first and RocksDB after. Cells come
- * in when they are read; they go when they change, and in cache_trim(), so that values may
- * be borrowed until then (R2). The order of going is second chance (CLOCK):
- * a cell that was asked for since it was last looked at stays for another round.
+ * Internal to core/state. Keys come with their hashes. Not a view: state.c asks it first and
+ * RocksDB after. Cells come in when they are read; they go when they change, and in
+ * cache_trim(), so that values may be borrowed until then (R2). That a key is not there is
+ * not kept: that is asked once, mostly, before a node is created, and RocksDB's filters tell
+ * it for less than a cell here costs.
+ * The order of going is second chance (CLOCK): a cell that was asked for since it was last
+ * looked at stays for another round.
  *
  * Invariant C1: after cache_trim() `bytes` is at most `bytes_max`. */
 #ifndef CORE_STATE_CACHE_H
@@ -16,7 +19,6 @@ struct cache_cell;
 
 struct cache {
     size_t bytes_max;
-    uint64_t seed;
     size_t bytes; /* keys, values and what keeping them costs */
     size_t count;
     struct cache_cell **table;
@@ -24,17 +26,17 @@ struct cache {
     struct list clock; /* the next to be looked at first */
 };
 
-void cache_init(struct cache *c, size_t bytes_max, uint64_t seed);
+void cache_init(struct cache *c, size_t bytes_max);
 void cache_fini(struct cache *c);
 
-/* True when the key is known: then `value` is what it holds, ptr NULL = there is none.
- * Borrowed until cache_put() or cache_renew() of that key, or cache_trim(). */
-bool cache_get(struct cache *c, struct bytes key, struct bytes *value);
-/* Copies; value.ptr NULL = there is none. Returns the value as the cache holds it. */
-struct bytes cache_put(struct cache *c, struct bytes key, struct bytes value);
-/* The key has changed. What was read before is likely to be read again, so its new value is
- * kept; that there was none had been asked only to create it, so that is forgotten. */
-void cache_renew(struct cache *c, struct bytes key, struct bytes value);
+/* Borrowed until cache_put() or cache_renew() of that key, or cache_trim(). */
+bool cache_get(struct cache *c, struct bytes key, uint64_t hash, struct bytes *value);
+/* Copies. Returns the value as the cache holds it. */
+struct bytes cache_put(struct cache *c, struct bytes key, uint64_t hash,
+                       struct bytes value);
+/* The key has changed; value.ptr NULL = it is gone. What was read before is likely to be
+ * read again, so its new value is kept. */
+void cache_renew(struct cache *c, struct bytes key, uint64_t hash, struct bytes value);
 void cache_trim(struct cache *c);
 
 #endif

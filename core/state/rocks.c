@@ -1,6 +1,10 @@
 #include "core/state/rocks.h"
 
+#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/statvfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/base/check.h"
@@ -9,18 +13,23 @@
 
 enum {
     BLOCK_CACHE_BYTES = 4 << 20, /* small: the cells in use are in our own cache */
-    WRITE_BUFFER_BYTES = 8 << 20,
+    WRITE_BUFFER_BYTES = 8 << 20, /* of a new state; else nothing goes through it */
     WRITE_BUFFERS_MAX = 3,
-    OPEN_FILES_MAX = 128,
-    BLOOM_BITS = 10, /* of a key; 1 % of the questions for absent keys read a block */
+    OPEN_FILES_MAX = 512, /* an open file takes some 50 kB of memory */
+    BLOOM_BITS = 14, /* of a key; 0.1 % of the questions for absent keys read a block */
     INFO_LOG_WARN = 2,
     INFO_LOG_BYTES = 1 << 20,
     INFO_LOGS_MAX = 2,
-    L0_FILES_COMPACT = 8,
+    SPACE_LOOK_MS = 200,
+    SPACE_BYTES_MIN = 1 << 20,
+    SPACE_COMPACT_BYTES = 256 << 20, /* kept free for it to compact in, at most */
+    /* Every write leaves some small files there, which few questions have to look into; to
+     * compact at each of them would cost more than all else. */
+    L0_FILES_COMPACT = 32,
     /* A write that RocksDB holds up lets the changes in memory grow, so that is the last
      * resort; long before it, reads have become slow. */
-    L0_FILES_SLOW = 40,
-    L0_FILES_STOP = 80,
+    L0_FILES_SLOW = 100,
+    L0_FILES_STOP = 200,
 };
 
 /* Not CHECK: the disk is the world. Going on is no choice: a server that cannot read or
@@ -34,10 +43,6 @@ static void stop_if_failed(const char *what, const char *error)
         what, error);
     _exit(70);
 }
-
-/* Most keys that RocksDB is asked for are of nodes about to be created: this share of each
- * write buffer says at once that it does not hold them. */
-#define BUFFER_BLOOM_SHARE 0.05
 
 static void set_options(struct rocks *r)
 {
@@ -57,8 +62,6 @@ static void set_options(struct rocks *r)
     rocksdb_options_set_max_write_buffer_number(o, WRITE_BUFFERS_MAX);
     rocksdb_options_set_max_open_files(o, OPEN_FILES_MAX);
     rocksdb_options_set_max_background_jobs(o, 2);
-    rocksdb_options_set_memtable_prefix_bloom_size_ratio(o, BUFFER_BLOOM_SHARE);
-    rocksdb_options_set_memtable_whole_key_filtering(o, 1);
     rocksdb_options_set_level0_file_num_compaction_trigger(o, L0_FILES_COMPACT);
     rocksdb_options_set_level0_slowdown_writes_trigger(o, L0_FILES_SLOW);
     rocksdb_options_set_level0_stop_writes_trigger(o, L0_FILES_STOP);
@@ -104,12 +107,48 @@ static void destroy_options(struct rocks *r)
     if (r->listing != NULL) rocksdb_readoptions_destroy(r->listing);
     if (r->writing != NULL) rocksdb_writeoptions_destroy(r->writing);
     if (r->flushing != NULL) rocksdb_flushoptions_destroy(r->flushing);
+    if (r->files != NULL) rocksdb_envoptions_destroy(r->files);
+    if (r->taking_in != NULL) rocksdb_ingestexternalfileoptions_destroy(r->taking_in);
     rocksdb_block_based_options_destroy(r->table);
     rocksdb_options_destroy(r->options);
     rocksdb_cache_destroy(r->blocks);
     buf_fini(&r->prefix);
     buf_fini(&r->prefix_end);
+    sorted_fini(&r->gathered);
+    free(r->dir);
     *r = (struct rocks){ 0 };
+}
+
+enum { PART_NAME_MAX = 4300 };
+
+static void part_name(const struct rocks *r, size_t part, char name[PART_NAME_MAX])
+{
+    snprintf(name, PART_NAME_MAX, "%s/behind-%zu.tmp", r->dir, part);
+}
+
+/* What a crash left of a write. */
+static void remove_parts(const struct rocks *r)
+{
+    char name[PART_NAME_MAX];
+
+    for (size_t i = 0; i < SORTED_PARTS_MAX; i++) {
+        part_name(r, i, name);
+        unlink(name);
+    }
+}
+
+/* RocksDB takes files by another name for them, and syncs that too. */
+static void make_tools(struct rocks *r)
+{
+    r->reading = rocksdb_readoptions_create(); /* verifies the blocks' checksums */
+    r->listing = rocksdb_readoptions_create();
+    r->writing = rocksdb_writeoptions_create();
+    rocksdb_writeoptions_disable_WAL(r->writing, 1); /* the Paxos log is the truth */
+    r->flushing = rocksdb_flushoptions_create();
+    rocksdb_flushoptions_set_wait(r->flushing, 1);
+    r->files = rocksdb_envoptions_create();
+    r->taking_in = rocksdb_ingestexternalfileoptions_create();
+    rocksdb_ingestexternalfileoptions_set_move_files(r->taking_in, 1);
 }
 
 int rocks_open(struct rocks *r, const char *dir, char *why, size_t why_size)
@@ -126,20 +165,19 @@ int rocks_open(struct rocks *r, const char *dir, char *why, size_t why_size)
         destroy_options(r);
         return code;
     }
-    r->reading = rocksdb_readoptions_create(); /* verifies the blocks' checksums */
-    r->listing = rocksdb_readoptions_create();
-    r->writing = rocksdb_writeoptions_create();
-    rocksdb_writeoptions_disable_WAL(r->writing, 1); /* the Paxos log is the truth */
-    r->flushing = rocksdb_flushoptions_create();
-    rocksdb_flushoptions_set_wait(r->flushing, 1);
+    r->dir = mem_alloc(strlen(dir) + 1);
+    memcpy(r->dir, dir, strlen(dir) + 1);
+    r->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    remove_parts(r);
+    make_tools(r);
     return 0;
 }
 
 void rocks_close(struct rocks *r)
 {
-    CHECK(r->batch == NULL);
     rocks_refresh(r);
     rocksdb_close(r->db);
+    if (r->dir_fd >= 0) close(r->dir_fd);
     destroy_options(r);
 }
 
@@ -229,32 +267,215 @@ void rocks_refresh(struct rocks *r)
     r->iterator = NULL;
 }
 
-void rocks_gather(struct rocks *r, struct bytes key, struct bytes value)
+static void set_full(struct rocks *r, bool full)
 {
-    if (r->batch == NULL) r->batch = rocksdb_writebatch_create();
-    if (value.ptr != NULL) {
-        rocksdb_writebatch_put(r->batch, (const char *) key.ptr, key.len,
-                               (const char *) value.ptr, value.len);
+    if (atomic_exchange(&r->full, full) == full) return;
+    log_line(full ? LOG_ERROR : LOG_INFO, "state", "msg=\"%s\"",
+             full ? "no space left on the disk; writes are refused until there is"
+                  : "space on the disk again");
+}
+
+static uint64_t property(const struct rocks *r, const char *name)
+{
+    uint64_t value = 0;
+
+    return rocksdb_property_int(r->db, name, &value) == 0 ? value : 0;
+}
+
+/* Whether the disk has what RocksDB may need for all that it was given and is given now: it
+ * does not always survive a write that fails for lack of space, so none may be begun. */
+static bool has_space(const struct rocks *r)
+{
+    uint64_t needs = SPACE_BYTES_MIN, files = property(r, "rocksdb.total-sst-files-size");
+    struct statvfs disk;
+
+    if (fstatvfs(r->dir_fd, &disk) != 0) return true; /* a write will tell */
+    needs += 2 * r->gathered.bytes;
+    needs += files < SPACE_COMPACT_BYTES ? files : SPACE_COMPACT_BYTES;
+    return (uint64_t) disk.f_bavail * disk.f_frsize >= needs;
+}
+
+/* False: it is given up, because the server stops. */
+static bool wait_for_space(struct rocks *r)
+{
+    const struct timespec pause = { .tv_nsec = SPACE_LOOK_MS * 1000000L };
+
+    while (!atomic_load(&r->gave_up) && !has_space(r)) {
+        set_full(r, true);
+        if (atomic_load(&r->closing)) atomic_store(&r->gave_up, true);
+        nanosleep(&pause, NULL);
+    }
+    if (atomic_load(&r->gave_up)) return false;
+    set_full(r, false);
+    return true;
+}
+
+void rocks_gather(struct rocks *r, const struct kv_change *change)
+{
+    sorted_add(&r->gathered, change);
+}
+
+static void write_cell(rocksdb_sstfilewriter_t *w, const struct kv_change *c, char **error)
+{
+    if (c->value.ptr != NULL) {
+        rocksdb_sstfilewriter_put(w, (const char *) c->key.ptr, c->key.len,
+                                  (const char *) c->value.ptr, c->value.len, error);
     } else {
-        rocksdb_writebatch_delete(r->batch, (const char *) key.ptr, key.len);
+        rocksdb_sstfilewriter_delete(w, (const char *) c->key.ptr, c->key.len, error);
     }
 }
 
-void rocks_write(struct rocks *r)
+/* The cells first..end-1 as one file, synced. */
+static char *write_part(struct rocks *r, size_t first, size_t end, const char *name)
 {
+    rocksdb_sstfilewriter_t *w = rocksdb_sstfilewriter_create(r->files, r->options);
     char *error = NULL;
 
-    if (r->batch == NULL) return;
-    rocksdb_write(r->db, r->writing, r->batch, &error);
-    stop_if_failed("the state could not be written", error);
-    rocksdb_writebatch_destroy(r->batch);
-    r->batch = NULL;
+    rocksdb_sstfilewriter_open(w, name, &error);
+    for (size_t i = first; i < end && error == NULL; i++) {
+        write_cell(w, &r->gathered.cells[i], &error);
+    }
+    if (error == NULL) rocksdb_sstfilewriter_finish(w, &error);
+    rocksdb_sstfilewriter_destroy(w);
+    return error;
 }
 
-void rocks_flush(struct rocks *r)
+static void write_gathered(struct rocks *r)
+{
+    static const char failed[] = "the state could not be written";
+    char names[SORTED_PARTS_MAX][PART_NAME_MAX];
+    const char *list[SORTED_PARTS_MAX];
+    size_t first[SORTED_PARTS_MAX + 1];
+    size_t count = sorted_part(&r->gathered, first);
+    char *error = NULL;
+
+    first[count] = r->gathered.count;
+    for (size_t i = 0; i < count; i++) {
+        list[i] = names[i];
+        part_name(r, i, names[i]);
+        stop_if_failed(failed, write_part(r, first[i], first[i + 1], names[i]));
+    }
+    rocksdb_ingest_external_file(r->db, list, count, r->taking_in, &error);
+    stop_if_failed(failed, error);
+}
+
+bool rocks_write(struct rocks *r)
+{
+    bool write = wait_for_space(r);
+
+    if (write && r->gathered.count > 0) write_gathered(r);
+    sorted_fini(&r->gathered);
+    return write;
+}
+
+void rocks_close_soon(struct rocks *r)
+{
+    atomic_store(&r->closing, true);
+}
+
+/* --- a copy --- */
+
+enum { COPY_READAHEAD_BYTES = 512 << 10 };
+
+void rocks_copy_open(struct rocks *r, struct rocks_copy *c)
+{
+    c->moment = rocksdb_create_snapshot(r->db);
+    c->reading = rocksdb_readoptions_create();
+    rocksdb_readoptions_set_snapshot(c->reading, c->moment);
+    rocksdb_readoptions_set_fill_cache(c->reading, 0); /* that is for cells in use */
+    rocksdb_readoptions_set_readahead_size(c->reading, COPY_READAHEAD_BYTES);
+    c->iterator = rocksdb_create_iterator(r->db, c->reading);
+}
+
+void rocks_copy_close(struct rocks *r, struct rocks_copy *c)
+{
+    rocksdb_iter_destroy(c->iterator);
+    rocksdb_readoptions_destroy(c->reading);
+    rocksdb_release_snapshot(r->db, c->moment);
+    *c = (struct rocks_copy){ 0 };
+}
+
+bool rocks_copy_get(struct rocks *r, struct rocks_copy *c, struct bytes key,
+                    struct buf *value)
+{
+    char *error = NULL;
+    size_t len;
+    rocksdb_pinnableslice_t *slice =
+        rocksdb_get_pinned(r->db, c->reading, (const char *) key.ptr, key.len, &error);
+
+    stop_if_failed("the state could not be read", error);
+    buf_clear(value);
+    if (slice == NULL) return false;
+    const char *at = rocksdb_pinnableslice_value(slice, &len);
+    buf_put(value, at, len);
+    rocksdb_pinnableslice_destroy(slice);
+    return true;
+}
+
+static bool copy_cell(struct rocks_copy *c, struct bytes *key, struct bytes *value)
+{
+    if (!rocksdb_iter_valid(c->iterator)) {
+        char *error = NULL;
+        rocksdb_iter_get_error(c->iterator, &error);
+        stop_if_failed("the state could not be read for a peer", error);
+        return false;
+    }
+    key->ptr = (const uint8_t *) rocksdb_iter_key(c->iterator, &key->len);
+    value->ptr = (const uint8_t *) rocksdb_iter_value(c->iterator, &value->len);
+    return true;
+}
+
+bool rocks_copy_next(struct rocks_copy *c, struct bytes after, struct bytes *key,
+                     struct bytes *value)
+{
+    rocksdb_iterator_t *it = c->iterator;
+
+    if (after.len == 0) {
+        rocksdb_iter_seek_to_first(it);
+        return copy_cell(c, key, value);
+    }
+    if (!rocksdb_iter_valid(it) || !copy_cell(c, key, value) || !bytes_equal(*key, after)) {
+        rocksdb_iter_seek(it, (const char *) after.ptr, after.len);
+        if (!copy_cell(c, key, value)) return false;
+        if (!bytes_equal(*key, after)) return true;
+    }
+    rocksdb_iter_next(it);
+    return copy_cell(c, key, value);
+}
+
+/* --- a new state --- */
+
+static int code_and_why(char *error, char *why, size_t why_size)
+{
+    if (error == NULL) return 0;
+    int code = code_of(error);
+    snprintf(why, why_size, "%s", error);
+    rocksdb_free(error);
+    return code;
+}
+
+int rocks_put_cells(struct rocks *r, struct bytes cells, char *why, size_t why_size)
+{
+    rocksdb_writebatch_t *batch = rocksdb_writebatch_create();
+    struct reader from = reader_of(cells);
+    char *error = NULL;
+
+    while (reader_left(&from) > 0) {
+        struct bytes key = read_bytes(&from, SIZE_MAX);
+        struct bytes value = read_bytes(&from, SIZE_MAX);
+        CHECK(!from.bad); /* it was looked at when it came */
+        rocksdb_writebatch_put(batch, (const char *) key.ptr, key.len,
+                               (const char *) value.ptr, value.len);
+    }
+    rocksdb_write(r->db, r->writing, batch, &error);
+    rocksdb_writebatch_destroy(batch);
+    return code_and_why(error, why, why_size);
+}
+
+int rocks_try_flush(struct rocks *r, char *why, size_t why_size)
 {
     char *error = NULL;
 
     rocksdb_flush(r->db, r->flushing, &error);
-    stop_if_failed("the state could not be flushed", error);
+    return code_and_why(error, why, why_size);
 }

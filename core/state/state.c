@@ -10,12 +10,11 @@
 #include "core/base/check.h"
 #include "core/base/errors.h"
 #include "core/state/behind.h"
+#include "core/state/dirs.h"
 #include "core/state/rocks.h"
+#include "core/state/stage.h"
 
 enum {
-    /* A flush is due when so much was written behind since the last. It bounds what a
-     * restart must take from the log again. */
-    FLUSH_BYTES = 16 << 20,
     /* A written layer renews the cache in so many turns or somewhat more; in fewer when the
      * next one is large already. One turn's share takes 1 ms at most, mostly. */
     SETTLE_TURNS = 8,
@@ -32,23 +31,25 @@ struct state {
     struct kv_overlay dirty; /* on top of all: applied since */
     struct cache cache;
     struct rocks rocks;
+    struct rocks_copy copy; /* for a peer; moment NULL: none is open */
+    struct stage stage;     /* from a peer */
+    struct state_dirs dirs;
     uint64_t slot;          /* the last that a turn named */
-    size_t bytes_unflushed; /* frozen since a flush was last asked for */
     bool flush_wanted;      /* by state_flush() */
-    uint64_t refreshed;     /* flushes_done when the iterator was last let go */
 };
 
-static bool clean_get(struct kv_view *v, struct bytes key, struct bytes *value)
+static bool clean_get(struct kv_view *v, struct bytes key, uint64_t hash,
+                      struct bytes *value)
 {
     struct state *s = CONTAINER_OF(v, struct state, clean);
 
-    if (!cache_get(&s->cache, key, value)) {
-        /* Absence is kept too: resolving asks for many keys that are not there yet. */
-        rocksdb_pinnableslice_t *slice = rocks_get(&s->rocks, key, value);
-        *value = cache_put(&s->cache, key, *value);
-        if (slice != NULL) rocksdb_pinnableslice_destroy(slice);
-    }
-    return value->ptr != NULL;
+    if (cache_get(&s->cache, key, hash, value)) return true;
+
+    rocksdb_pinnableslice_t *slice = rocks_get(&s->rocks, key, value);
+    if (slice == NULL) return false;
+    *value = cache_put(&s->cache, key, hash, *value);
+    rocksdb_pinnableslice_destroy(slice);
+    return true;
 }
 
 /* The cache holds nothing that RocksDB does not hold, so only the latter is asked. */
@@ -82,6 +83,43 @@ static int make_dir(const char *dir, char *why, size_t why_size)
     return code;
 }
 
+/* What a crash left of a change of directories is ended first. */
+static int settle_dirs(struct state *s, const char *dir, char *why, size_t why_size)
+{
+    int err = state_dirs_init(&s->dirs, dir);
+
+    if (err == 0) err = state_dirs_settle(&s->dirs);
+    if (err != 0) {
+        snprintf(why, why_size, "%s: what is left of an earlier state beside it cannot be "
+                                "removed or moved: %s",
+                 dir, strerror(errno));
+    }
+    return err;
+}
+
+/* RocksDB, and what lies on it. */
+static int open_layers(struct state *s, char *why, size_t why_size)
+{
+    int err = rocks_open(&s->rocks, s->dirs.now, why, why_size);
+
+    if (err != 0) return err;
+    cache_init(&s->cache, s->config.cache_bytes);
+    behind_init(&s->behind, &s->rocks, &s->clean, s->config.seed);
+    s->behind.on_flushed = s->config.on_flushed;
+    s->behind.ctx = s->config.ctx;
+    s->slot = 0;
+    s->flush_wanted = false;
+    return 0;
+}
+
+static void close_layers(struct state *s)
+{
+    state_copy_close(s);
+    behind_fini(&s->behind);
+    rocks_close(&s->rocks);
+    cache_fini(&s->cache);
+}
+
 int state_open(const struct state_config *config, struct state **state, char *why,
                size_t why_size)
 {
@@ -89,19 +127,19 @@ int state_open(const struct state_config *config, struct state **state, char *wh
 
     *state = NULL;
     s->config = *config;
-    int err = make_dir(config->dir, why, why_size);
-    if (err == 0) err = rocks_open(&s->rocks, config->dir, why, why_size);
+    s->config.dir = NULL; /* borrowed for the call only */
+    s->clean = (struct kv_view){ config->seed, clean_get, clean_seek };
+    int err = settle_dirs(s, config->dir, why, why_size);
+    if (err == 0) err = make_dir(config->dir, why, why_size);
+    if (err == 0) err = open_layers(s, why, why_size);
     if (err != 0) {
         free(s);
         return err;
     }
-    s->config.dir = NULL; /* borrowed for the call only */
-    s->clean = (struct kv_view){ .get = clean_get, .seek = clean_seek };
-    cache_init(&s->cache, config->cache_bytes, config->seed);
-    behind_init(&s->behind, &s->rocks, &s->clean, config->seed);
-    s->behind.on_flushed = config->on_flushed;
-    s->behind.ctx = config->ctx;
     kv_overlay_init(&s->dirty, &s->behind.frozen.view, config->seed);
+    stage_init(&s->stage, &s->dirs);
+    s->stage.on_done = config->on_flushed;
+    s->stage.ctx = config->ctx;
     *state = s;
     return 0;
 }
@@ -116,7 +154,6 @@ static bool freeze(struct state *s)
 {
     if (s->dirty.count == 0) return true;
     if (behind_phase(&s->behind) != BEHIND_EMPTY) return false;
-    s->bytes_unflushed += s->dirty.bytes;
     behind_freeze(&s->behind, &s->dirty, s->slot);
     return true;
 }
@@ -129,20 +166,12 @@ static void empty_behind(struct state *s)
     CHECK(behind_phase(&s->behind) == BEHIND_EMPTY);
 }
 
-static void ask_for_flush(struct state *s)
-{
-    s->bytes_unflushed = 0;
-    s->flush_wanted = false;
-    behind_flush(&s->behind);
-}
-
 static void write_behind_when_due(struct state *s)
 {
     if (s->dirty.bytes >= DIRTY_GROWTH_MAX * s->config.dirty_bytes) empty_behind(s);
     if (s->dirty.bytes >= s->config.dirty_bytes || s->flush_wanted) {
-        if (freeze(s) && s->flush_wanted) ask_for_flush(s);
+        if (freeze(s)) s->flush_wanted = false;
     }
-    if (s->bytes_unflushed >= FLUSH_BYTES) ask_for_flush(s);
 }
 
 void state_turn(struct state *s, uint64_t slot)
@@ -152,12 +181,12 @@ void state_turn(struct state *s, uint64_t slot)
     behind_settle(&s->behind, &s->cache,
                   (s->config.dirty_bytes + s->dirty.bytes) / SETTLE_TURNS);
     write_behind_when_due(s);
-
-    /* An iterator keeps alive what it saw: buffers that are on disk by now. */
-    uint64_t done = atomic_load(&s->behind.flushes_done);
-    if (done != s->refreshed) rocks_refresh(&s->rocks);
-    s->refreshed = done;
     cache_trim(&s->cache);
+}
+
+bool state_full(const struct state *s)
+{
+    return atomic_load(&s->rocks.full);
 }
 
 uint64_t state_flushed(const struct state *s)
@@ -171,16 +200,94 @@ void state_flush(struct state *s, uint64_t slot)
     state_turn(s, slot);
 }
 
-/* What is dirty at the end was applied with slots that no turn has named yet, perhaps, so
- * the end flushes whatever the slots say. */
 void state_close(struct state *s)
 {
+    rocks_close_soon(&s->rocks);
     empty_behind(s);
     freeze(s);
-    behind_flush(&s->behind);
-    behind_fini(&s->behind);
-    rocks_close(&s->rocks);
+    stage_fini(&s->stage);
+    close_layers(s);
     kv_overlay_fini(&s->dirty);
-    cache_fini(&s->cache);
     free(s);
+}
+
+/* --- for a peer --- */
+
+void state_copy_open(struct state *s)
+{
+    CHECK(s->copy.moment == NULL);
+    rocks_copy_open(&s->rocks, &s->copy);
+}
+
+bool state_copy_get(struct state *s, struct bytes key, struct buf *value)
+{
+    return rocks_copy_get(&s->rocks, &s->copy, key, value);
+}
+
+bool state_copy_read(struct state *s, struct bytes after, size_t bytes_aim,
+                     struct buf *cells)
+{
+    struct buf last = { 0 };
+    struct bytes key, value;
+    size_t start = cells->len;
+
+    buf_put_bytes_raw(&last, after);
+    while (rocks_copy_next(&s->copy, buf_bytes(&last), &key, &value)) {
+        if (cells->len > start && cells->len - start + key.len + value.len > bytes_aim) {
+            buf_fini(&last);
+            return false;
+        }
+        buf_put_bytes(cells, key);
+        buf_put_bytes(cells, value);
+        buf_clear(&last);
+        buf_put_bytes_raw(&last, key);
+    }
+    buf_fini(&last);
+    return true;
+}
+
+void state_copy_close(struct state *s)
+{
+    if (s->copy.moment != NULL) rocks_copy_close(&s->rocks, &s->copy);
+}
+
+/* --- from a peer --- */
+
+void state_stage_begin(struct state *s)
+{
+    stage_begin(&s->stage);
+}
+
+void state_stage_put(struct state *s, struct bytes cells)
+{
+    stage_put(&s->stage, cells);
+}
+
+void state_stage_seal(struct state *s)
+{
+    stage_seal(&s->stage);
+}
+
+void state_stage_drop(struct state *s)
+{
+    stage_drop(&s->stage);
+}
+
+int state_staged(struct state *s, uint64_t *done, char *why, size_t why_size)
+{
+    return stage_done(&s->stage, done, why, why_size);
+}
+
+int state_install(struct state *s, char *why, size_t why_size)
+{
+    kv_overlay_clear(&s->dirty);
+    close_layers(s);
+    int err = state_dirs_swap(&s->dirs);
+    if (err != 0) {
+        snprintf(why, why_size, "%s: a state that came from a peer cannot be put there: %s",
+                 s->dirs.now, strerror(errno));
+        return err;
+    }
+    stage_sweep(&s->stage);
+    return open_layers(s, why, why_size);
 }

@@ -7,7 +7,6 @@
 enum {
     FORMAT = 1,
     FLAG_NULL = 1,
-    HEAD_BYTES = 80,
 };
 
 struct stat_view node_stat(const struct node *n)
@@ -82,7 +81,7 @@ struct bytes node_owner_key_path(struct bytes key)
 
 void node_encode(struct buf *out, const struct node *n)
 {
-    uint8_t head[HEAD_BYTES] = { FORMAT };
+    uint8_t head[NODE_HEAD_BYTES] = { FORMAT };
 
     head[1] = n->data.ptr == NULL ? FLAG_NULL : 0;
     put_u32(head + 4, (uint32_t) n->version);
@@ -96,8 +95,8 @@ void node_encode(struct buf *out, const struct node *n)
     put_u64(head + 64, n->children);
     put_u64(head + 72, n->created);
     buf_clear(out);
-    buf_reserve(out, HEAD_BYTES + n->data.len);
-    buf_put(out, head, HEAD_BYTES);
+    buf_reserve(out, NODE_HEAD_BYTES + n->data.len);
+    buf_put(out, head, NODE_HEAD_BYTES);
     buf_put_bytes_raw(out, n->data);
 }
 
@@ -113,8 +112,8 @@ int node_decode(struct bytes cell, struct node *n)
 
     if (cell.len == 0) return ERR_DAMAGED;
     if (head[0] != FORMAT) return ERR_OTHER_VERSION;
-    if (cell.len < HEAD_BYTES) return ERR_DAMAGED;
-    if (!head_is_legal(head, cell.len - HEAD_BYTES)) return ERR_DAMAGED;
+    if (cell.len < NODE_HEAD_BYTES) return ERR_DAMAGED;
+    if (!head_is_legal(head, cell.len - NODE_HEAD_BYTES)) return ERR_DAMAGED;
     *n = (struct node){
         .version = (int32_t) get_u32(head + 4),
         .aversion = (int32_t) get_u32(head + 8),
@@ -127,7 +126,7 @@ int node_decode(struct bytes cell, struct node *n)
         .children = get_u64(head + 64),
         .created = get_u64(head + 72),
     };
-    if (head[1] == 0) n->data = bytes_of(head + HEAD_BYTES, cell.len - HEAD_BYTES);
+    if (head[1] == 0) n->data = bytes_of(head + NODE_HEAD_BYTES, cell.len - NODE_HEAD_BYTES);
     return 0;
 }
 

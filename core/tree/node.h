@@ -47,8 +47,10 @@ struct stat_view {
 
 struct stat_view node_stat(const struct node *n);
 
-/* No key of a node is longer. */
-enum { NODE_KEY_BYTES_MAX = PATH_BYTES_MAX + 2 };
+enum {
+    NODE_KEY_BYTES_MAX = PATH_BYTES_MAX + 2, /* no key of a node is longer */
+    NODE_HEAD_BYTES = 80,                    /* what a cell takes beside the data */
+};
 
 /* Keys, into `out` (cleared first). */
 void node_key(struct buf *out, struct bytes path);

@@ -11,6 +11,7 @@
  *     DELETE         path
  *     SESSION_OPEN   id timeout_ms secret
  *     SESSION_CLOSE  id                     its ephemerals are deleted by DELETEs before it
+ *     MEMBERS        roster bytes           (core/machine/roster.h, who looks into them)
  *
  * Pure. */
 #ifndef CORE_TREE_OP_H
@@ -24,12 +25,13 @@ enum op_kind {
     OP_DELETE,
     OP_SESSION_OPEN,
     OP_SESSION_CLOSE,
+    OP_MEMBERS,
 };
 
 struct op {
     enum op_kind kind;
     struct bytes path;
-    struct bytes data;  /* CREATE, SET: data; SESSION_OPEN: secret */
+    struct bytes data;  /* CREATE, SET: data; SESSION_OPEN: secret; MEMBERS: roster */
     uint64_t owner;     /* CREATE: owner; SESSION_*: id */
     uint64_t timeout_ms; /* SESSION_OPEN */
 };

@@ -4,15 +4,16 @@
 #include "core/tree/node.h"
 #include "core/tree/path.h"
 
-/* The keys of nodes and of their owners. */
-enum { ROOM_BYTES = KV_ID_KEY_BYTES + NODE_KEY_BYTES_MAX };
+enum {
+    ROOM_BYTES = KV_ID_KEY_BYTES + NODE_KEY_BYTES_MAX, /* the keys of nodes and of owners */
+    CELL_ROOM_BYTES = 512, /* most cells fit; a larger one is worth a malloc */
+};
 
-/* One change being applied: where, when, and work space for its keys and cells. */
+/* One change being applied: where, when, and work space for its keys. */
 struct change {
     struct kv_overlay *o;
     const struct tree_context *context;
     struct buf key; /* lies in a room of ROOM_BYTES: paths are bounded, so it never grows */
-    struct buf cell;
 };
 
 static struct change change_begin(struct kv_overlay *o, const struct tree_context *c,
@@ -23,24 +24,29 @@ static struct change change_begin(struct kv_overlay *o, const struct tree_contex
                             .key = { .ptr = room, .cap = ROOM_BYTES } };
 }
 
-static void change_end(struct change *c)
+static void change_end(const struct change *c)
 {
     CHECK(c->key.cap == ROOM_BYTES);
-    buf_fini(&c->cell);
+}
+
+static void put_cell(struct change *c, struct bytes path, const struct node *n,
+                     void (*put)(struct kv_overlay *, struct bytes, struct bytes, uint64_t))
+{
+    uint8_t room[CELL_ROOM_BYTES];
+    struct buf cell = { 0 };
+
+    if (NODE_HEAD_BYTES + n->data.len <= sizeof room) {
+        cell = (struct buf){ .ptr = room, .cap = sizeof room };
+    }
+    node_key(&c->key, path);
+    node_encode(&cell, n);
+    put(c->o, buf_bytes(&c->key), buf_bytes(&cell), c->context->zxid);
+    if (cell.ptr != room) buf_fini(&cell);
 }
 
 static void put_node(struct change *c, struct bytes path, const struct node *n)
 {
-    node_key(&c->key, path);
-    node_encode(&c->cell, n);
-    kv_put(c->o, buf_bytes(&c->key), buf_bytes(&c->cell), c->context->zxid);
-}
-
-static void put_new_node(struct change *c, struct bytes path, const struct node *n)
-{
-    node_key(&c->key, path);
-    node_encode(&c->cell, n);
-    kv_put_new(c->o, buf_bytes(&c->key), buf_bytes(&c->cell), c->context->zxid);
+    put_cell(c, path, n, kv_put);
 }
 
 /* The node that the op rests on: resolving made sure that it is there. */
@@ -76,19 +82,18 @@ static void parent_loses(struct change *c, struct bytes path)
 
 static void apply_create(struct change *c, const struct op *op)
 {
-    struct node n;
-    bool taken = node_read(&c->o->view, op->path, &n);
-
-    CHECK(!taken);
-    parent_gains(c, path_parent(op->path));
-    n = (struct node){ .czxid = c->context->zxid,
+    struct node n = { .czxid = c->context->zxid,
                        .mzxid = c->context->zxid,
                        .pzxid = c->context->zxid,
                        .ctime = c->context->time_ms,
                        .mtime = c->context->time_ms,
                        .owner = op->owner,
                        .data = op->data };
-    put_new_node(c, op->path, &n);
+
+    /* That the path is free was seen when the op was resolved: to ask the whole state again
+     * on every server would be the dearest part of a create. */
+    parent_gains(c, path_parent(op->path));
+    put_cell(c, op->path, &n, kv_put_new);
     if (op->owner == 0) return;
     node_owner_key(&c->key, op->owner, op->path);
     kv_put_new(c->o, buf_bytes(&c->key), BYTES_LIT(""), c->context->zxid);
@@ -130,7 +135,7 @@ void tree_apply(struct kv_overlay *o, const struct tree_context *c, const struct
     uint8_t room[ROOM_BYTES];
     struct change change = change_begin(o, c, room);
 
-    CHECK(op->kind <= OP_DELETE); /* session_apply() has the others */
+    CHECK(op->kind <= OP_DELETE); /* session_apply() and roster_apply() have the others */
     switch (op->kind) {
     case OP_CREATE:
         apply_create(&change, op);
@@ -143,6 +148,7 @@ void tree_apply(struct kv_overlay *o, const struct tree_context *c, const struct
         break;
     case OP_SESSION_OPEN:
     case OP_SESSION_CLOSE:
+    case OP_MEMBERS:
         break;
     }
     change_end(&change);

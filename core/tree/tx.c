@@ -144,20 +144,21 @@ static int check_ancestors(struct tx *t, struct bytes path, unsigned flags,
     return above.owner != 0 ? ERR_EPHEMERAL_PARENT : 0;
 }
 
-static int check_create(struct tx *t, struct bytes path, struct bytes data, unsigned flags)
+static int check_create(struct tx *t, const struct op *op, unsigned flags,
+                        struct missing *missing)
 {
-    struct missing missing = { 0 };
     struct node n;
     int err;
 
-    if (data.len > REQUEST_BYTES_MAX) return ERR_TOO_LARGE;
-    if (tx_read(t, path, &n)) return ERR_NODE_EXISTS;
-    err = check_ancestors(t, path, flags, &missing);
+    if (op->data.len > REQUEST_BYTES_MAX) return ERR_TOO_LARGE;
+    if (tx_read(t, op->path, &n)) return ERR_NODE_EXISTS;
+    err = check_ancestors(t, op->path, flags, missing);
     if (err != 0) return err;
     if ((flags & TX_EPHEMERAL) != 0 && !session_is_alive(t, t->session)) {
         return ERR_SESSION_EXPIRED;
     }
-    return check_room(t, missing.count + 1, missing.bytes + path.len + data.len);
+    return check_room(t, missing->count + 1,
+                      missing->bytes + op->path.len + op->data.len);
 }
 
 static void create_parents(struct tx *t, struct bytes path)
@@ -178,16 +179,17 @@ int tx_create(struct tx *t, struct bytes path, struct bytes data, unsigned flags
               struct buf *created)
 {
     struct op op = { .kind = OP_CREATE, .data = data };
+    struct missing missing = { 0 };
     int err = resolve_name(t, path, flags, created);
 
-    if (err == 0) err = check_create(t, buf_bytes(created), data, flags);
+    op.path = buf_bytes(created);
+    op.owner = (flags & TX_EPHEMERAL) != 0 ? t->session : 0;
+    if (err == 0) err = check_create(t, &op, flags, &missing);
     if (err != 0) {
         buf_clear(created);
         return err;
     }
-    op.path = buf_bytes(created);
-    op.owner = (flags & TX_EPHEMERAL) != 0 ? t->session : 0;
-    if ((flags & TX_PARENTS) != 0) create_parents(t, op.path);
+    if (missing.count > 0) create_parents(t, op.path);
     tx_append(t, &op);
     return 0;
 }

@@ -25,6 +25,7 @@ static void op_events(const struct op *op, event_fn each, void *ctx)
         break;
     case OP_SESSION_OPEN:
     case OP_SESSION_CLOSE:
+    case OP_MEMBERS:
         break;
     }
 }

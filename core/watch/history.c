@@ -17,6 +17,11 @@ void history_fini(struct history *h)
     *h = (struct history){ 0 };
 }
 
+void history_reset(struct history *h)
+{
+    h->slot_first = h->slot_last = h->zxid_before = 0;
+}
+
 uint64_t history_zxid(const struct history *h, uint64_t slot)
 {
     CHECK(h->slot_first != 0);

@@ -21,6 +21,9 @@ struct history {
 void history_init(struct history *h, size_t size);
 void history_fini(struct history *h);
 
+/* Forgets all: slots go on elsewhere. */
+void history_reset(struct history *h);
+
 /* A slot was applied; slots come one by one. zxid_first 0: it gave no transaction. Nothing
  * is kept before the first one that did. */
 void history_add(struct history *h, uint64_t slot, uint64_t zxid_first, uint64_t zxid_last);

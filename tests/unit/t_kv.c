@@ -420,6 +420,100 @@ static void the_order_is_right_after_each_kind_of_change(void)
     kv_overlay_check(&high);
 }
 
+/* Far more keys than a table or a chunk of memory begins with, and most of them gone again:
+ * whatever is left is found, in order, and nothing else is. */
+static void many_keys_come_and_go(void)
+{
+    enum { MANY = 20000 };
+    char key[16], want[16];
+    long wrong = 0;
+
+    fresh();
+    for (int i = 0; i < MANY; i++) {
+        snprintf(key, sizeof key, "%05d", i * 7919 % MANY);
+        put(&low, key, key);
+        if (i % 5000 == 0) kv_overlay_check(&low);
+    }
+    for (int i = 0; i < MANY; i++) {
+        snprintf(key, sizeof key, "%05d", i * 104729 % MANY);
+        if (i * 104729 % MANY % 100 != 0) drop(&low, key);
+        if (i % 5000 == 0) kv_overlay_check(&low);
+    }
+    IS(low.count, MANY / 100);
+    buf_clear(&found);
+    for (int i = 0; i < MANY; i += 100) {
+        snprintf(want, sizeof want, "%05d", i);
+        if (!kv_next(&low.view, BYTES_LIT(""), &found)) wrong++;
+        else if (!bytes_equal(buf_bytes(&found), bytes_str(want))) wrong++;
+    }
+    IS(wrong, 0);
+    OK(!kv_next(&low.view, BYTES_LIT(""), &found));
+    kv_overlay_check(&low);
+}
+
+static void a_large_value_moves_down_where_it_lies(void)
+{
+    static char large[100000];
+    struct bytes before, after;
+
+    fresh();
+    memset(large, 'x', sizeof large - 1);
+    put(&high, "large", large);
+    put(&high, "small", "value");
+    OK(kv_get(&high.view, BYTES_LIT("large"), &before));
+    kv_overlay_move(&high, &low, 1);
+    kv_overlay_check(&high);
+    kv_overlay_check(&low);
+    OK(kv_get(&low.view, BYTES_LIT("large"), &after));
+    OK(after.ptr == before.ptr);
+    STR(get(&low, "small"), "value");
+    put(&high, "large", "small by now");
+    kv_overlay_move(&high, &low, 2);
+    kv_overlay_check(&low);
+    STR(get(&low, "large"), "small by now");
+}
+
+static void what_is_handed_on_leaves_an_overlay_as_good_as_new(void)
+{
+    struct kv_overlay other;
+    char key[16];
+
+    fresh();
+    kv_overlay_init(&other, NULL, seed);
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < 1000; i++) {
+            snprintf(key, sizeof key, "%d/%d", round, i);
+            put(&low, key, "value");
+        }
+        kv_overlay_clear(&other);
+        kv_overlay_hand(&low, &other);
+        kv_overlay_check(&low);
+        kv_overlay_check(&other);
+        IS(low.count, 0);
+        IS(other.count, 1000);
+        STR(get(&low, key), "-");
+        STR(get(&other, key), "value");
+    }
+    kv_overlay_fini(&other);
+}
+
+static void a_key_is_taken_only_where_the_view_has_it(void)
+{
+    fresh();
+    put(&low, "below", "1");
+    put(&high, "own", "1");
+    OK(kv_take(&high, BYTES_LIT("below"), 1));
+    OK(kv_take(&high, BYTES_LIT("own"), 1));
+    OK(!kv_take(&high, BYTES_LIT("below"), 1));
+    OK(!kv_take(&high, BYTES_LIT("own"), 1));
+    high.digesting = true;
+    OK(!kv_take(&high, BYTES_LIT("never"), 1));
+    IS(high.digest, 0);
+    STR(get(&high, "below"), "-");
+    STR(get(&low, "below"), "1");
+    kv_overlay_check(&high);
+}
+
 static void a_digest_tells_changes_their_order_and_deletions_apart(void)
 {
     uint64_t digests[4];
@@ -656,6 +750,10 @@ int main(void)
     TEST(a_new_key_that_was_deleted_below_stays_hidden);
     TEST(a_key_is_new_no_more_once_it_has_moved_down);
     TEST(the_order_is_right_after_each_kind_of_change);
+    TEST(many_keys_come_and_go);
+    TEST(a_large_value_moves_down_where_it_lies);
+    TEST(what_is_handed_on_leaves_an_overlay_as_good_as_new);
+    TEST(a_key_is_taken_only_where_the_view_has_it);
     TEST(a_digest_tells_changes_their_order_and_deletions_apart);
     TEST(a_digest_does_not_depend_on_the_seed);
     TEST(no_digest_is_kept_unless_asked_for);

@@ -239,7 +239,7 @@ static int decode(struct bytes bytes)
 static void an_op_of_no_kind_or_no_path_is_none(void)
 {
     IS(decode(BYTES_LIT("\0\2/")), ERR_BAD_MESSAGE);
-    IS(decode(BYTES_LIT("\6\2/")), ERR_BAD_MESSAGE);
+    IS(decode(BYTES_LIT("\7\2/")), ERR_BAD_MESSAGE);
     IS(decode(BYTES_LIT("\3\3/a")), 0);
     IS(decode(BYTES_LIT("\3\3a/")), ERR_BAD_MESSAGE);
     IS(decode(BYTES_LIT("\3\0")), ERR_BAD_MESSAGE);

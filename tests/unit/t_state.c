@@ -1,100 +1,12 @@
-/* t_state.c -- the state at rest: what is applied reads the same from memory and from disk,
- * and a crash leaves the state at one slot.
+/* t_state.c -- the state at rest: what is applied reads the same from memory and from disk.
  *
  * Method: each cell tells its slot; a random run is compared, cell by cell and key by key,
- * with an overlay on nothing, while threads write and flush as they get to it. A crash is
- * this program run again as a child that ends without closing, or is killed. Replay the
- * random runs with:  SEED=<n> ./t_state */
-#include <dirent.h>
-#include <fcntl.h>
-#include <signal.h>
+ * with an overlay on nothing, while threads write and flush as they get to it. Replay the
+ * random run with:  SEED=<n> ./t_state */
 #include <stdatomic.h>
-#include <stdlib.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include "core/base/errors.h"
-#include "core/base/rng.h"
 #include "core/state/cache.h"
-#include "core/state/state.h"
-#include "tests/lib/tap.h"
-
-static char scratch[256], dir[300];
-static struct state_config config;
-static struct state *s;
-static char why[512];
-static struct rng rng;
-static uint64_t slot;
-
-static void wipe(const char *path)
-{
-    char name[600];
-    DIR *d = opendir(path);
-
-    if (d == NULL) return;
-    for (struct dirent *e; (e = readdir(d)) != NULL;) {
-        snprintf(name, sizeof name, "%s/%s", path, e->d_name);
-        unlink(name);
-    }
-    closedir(d);
-    rmdir(path);
-}
-
-static void configure(void)
-{
-    config = (struct state_config){ .dir = dir,
-                                    .cache_bytes = 20000,
-                                    .dirty_bytes = 8000,
-                                    .seed = 5 };
-    slot = 0;
-}
-
-static void reopen(void)
-{
-    IS(state_open(&config, &s, why, sizeof why), 0);
-}
-
-static void fresh(void)
-{
-    wipe(dir);
-    configure();
-    reopen();
-}
-
-static struct kv_view *view(void)
-{
-    return &state_applied(s)->view;
-}
-
-static void put(const char *key, const char *value)
-{
-    kv_put(state_applied(s), bytes_str(key), bytes_str(value), slot);
-}
-
-static bool holds(const char *key, const char *value)
-{
-    struct bytes got;
-
-    return kv_get(view(), bytes_str(key), &got) && bytes_equal(got, bytes_str(value));
-}
-
-static bool has(const char *key)
-{
-    struct bytes got;
-
-    return kv_get(view(), bytes_str(key), &got);
-}
-
-static void flush(void)
-{
-    state_flush(s, slot);
-    while (state_flushed(s) < slot) {
-        state_turn(s, slot);
-        usleep(500);
-    }
-}
+#include "tests/lib/state_rig.h"
 
 static void what_is_applied_comes_back_after_a_stop(void)
 {
@@ -205,15 +117,6 @@ static void many_changes_flush_by_themselves(void)
     OK(holds("n/6000", value));
     slot = 6000;
     state_close(s);
-}
-
-/* Turns until nothing is on its way any more. */
-static void settle(void)
-{
-    for (int i = 0; i < 400; i++) {
-        state_turn(s, slot);
-        usleep(100);
-    }
 }
 
 static void list_is(const char *want)
@@ -395,40 +298,45 @@ static void values_stay_until_the_turn_ends(void)
     state_close(s);
 }
 
+static uint64_t hash_of(struct bytes key)
+{
+    return hash_bytes(key, 3);
+}
+
 static void the_cache_keeps_its_bound_and_what_is_asked_for(void)
 {
     struct cache c;
     struct bytes value;
     char key[32];
 
-    cache_init(&c, 10000, 3);
-    cache_put(&c, BYTES_LIT("hot"), BYTES_LIT("value"));
-    cache_put(&c, BYTES_LIT("none"), (struct bytes){ 0 });
+    cache_init(&c, 10000);
+    cache_put(&c, BYTES_LIT("hot"), hash_of(BYTES_LIT("hot")), BYTES_LIT("value"));
     for (int i = 0; i < 5000; i++) {
         snprintf(key, sizeof key, "cold%d", i);
-        cache_put(&c, bytes_str(key), bytes_str(key));
-        OK(cache_get(&c, BYTES_LIT("hot"), &value));
+        cache_put(&c, bytes_str(key), hash_of(bytes_str(key)), bytes_str(key));
+        OK(cache_get(&c, BYTES_LIT("hot"), hash_of(BYTES_LIT("hot")), &value));
         OK(bytes_equal(value, BYTES_LIT("value")));
-        OK(cache_get(&c, BYTES_LIT("none"), &value));
-        OK(value.ptr == NULL);
         cache_trim(&c);
         OK(c.bytes <= 10000); /* C1 */
     }
     OK(c.count > 20);
-    OK(!cache_get(&c, BYTES_LIT("cold1"), &value));
-    OK(cache_get(&c, BYTES_LIT("cold4999"), &value));
-    cache_put(&c, BYTES_LIT("hot"), BYTES_LIT("another, longer value"));
-    OK(cache_get(&c, BYTES_LIT("hot"), &value));
+    OK(!cache_get(&c, BYTES_LIT("cold1"), hash_of(BYTES_LIT("cold1")), &value));
+    OK(cache_get(&c, BYTES_LIT("cold4999"), hash_of(BYTES_LIT("cold4999")), &value));
+    cache_put(&c, BYTES_LIT("hot"), hash_of(BYTES_LIT("hot")),
+              BYTES_LIT("another, longer value"));
+    OK(cache_get(&c, BYTES_LIT("hot"), hash_of(BYTES_LIT("hot")), &value));
     OK(bytes_equal(value, BYTES_LIT("another, longer value")));
-    cache_renew(&c, BYTES_LIT("hot"), BYTES_LIT("new"));
-    OK(cache_get(&c, BYTES_LIT("hot"), &value));
+    cache_renew(&c, BYTES_LIT("hot"), hash_of(BYTES_LIT("hot")), BYTES_LIT("new"));
+    OK(cache_get(&c, BYTES_LIT("hot"), hash_of(BYTES_LIT("hot")), &value));
     OK(bytes_equal(value, BYTES_LIT("new")));
-    cache_renew(&c, BYTES_LIT("none"), BYTES_LIT("created"));
-    OK(!cache_get(&c, BYTES_LIT("none"), &value));
-    cache_renew(&c, BYTES_LIT("unknown"), BYTES_LIT("created"));
-    OK(!cache_get(&c, BYTES_LIT("unknown"), &value));
+    cache_put(&c, BYTES_LIT("gone"), hash_of(BYTES_LIT("gone")), BYTES_LIT("value"));
+    cache_renew(&c, BYTES_LIT("gone"), hash_of(BYTES_LIT("gone")), (struct bytes){ 0 });
+    OK(!cache_get(&c, BYTES_LIT("gone"), hash_of(BYTES_LIT("gone")), &value));
+    cache_renew(&c, BYTES_LIT("unknown"), hash_of(BYTES_LIT("unknown")),
+                BYTES_LIT("created"));
+    OK(!cache_get(&c, BYTES_LIT("unknown"), hash_of(BYTES_LIT("unknown")), &value));
     c.bytes_max = 0;
-    cache_get(&c, BYTES_LIT("hot"), &value);
+    cache_get(&c, BYTES_LIT("hot"), hash_of(BYTES_LIT("hot")), &value);
     cache_trim(&c);
     IS(c.count, 0);
     IS(c.bytes, 0);
@@ -525,237 +433,10 @@ static void a_random_run_reads_like_the_model(void)
     kv_overlay_fini(&model);
 }
 
-/* -- Crashes and refusals ------------------------------------------------------------- */
-
-/* Runs this program again as `role`; RocksDB's threads do not survive a plain fork. */
-static int run_child(const char *role)
+int main(void)
 {
-    int status = 0;
-
-    fflush(stdout);
-    pid_t child = fork();
-    if (child == 0) {
-        execl("/proc/self/exe", "t_state", role, dir, (char *) NULL);
-        _exit(127);
-    }
-    waitpid(child, &status, 0);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
-/* Flushes at slot 100, writes behind at 200, applies 300, and is gone. */
-static int child_crashes(void)
-{
-    char text[32];
-
-    config.dirty_bytes = 1000;
-    if (state_open(&config, &s, why, sizeof why) != 0) return 1;
-    for (slot = 1; slot <= 300; slot++) {
-        snprintf(text, sizeof text, "%llu", (unsigned long long) slot);
-        put("m", text);
-        put("n/hot", text);
-        snprintf(text, sizeof text, "n/%llu", (unsigned long long) slot);
-        put(text, text);
-        if (slot == 100) flush();
-        if (slot == 200) state_turn(s, slot); /* dirty_bytes are over: written behind */
-    }
-    _exit(33);
-}
-
-/* Slot n changes cell n % 50; large cells, so that RocksDB flushes by itself too. */
-static int child_goes_on(void)
-{
-    static char text[2000];
-    char key[32];
-
-    config.dirty_bytes = 20000;
-    if (state_open(&config, &s, why, sizeof why) != 0) return 1;
-    memset(text, 'x', sizeof text - 1);
-    for (slot = 1; slot < 1000000; slot++) {
-        text[snprintf(text, sizeof text, "%llu", (unsigned long long) slot)] = ' ';
-        snprintf(key, sizeof key, "n/%llu", (unsigned long long) slot % 50);
-        put("m", text);
-        put(key, text);
-        if (slot % 1000 == 0) state_flush(s, slot);
-        else state_turn(s, slot);
-    }
-    return 2;
-}
-
-static int child_cannot_write(void)
-{
-    static char value[200000];
-    struct rlimit limit = { 4096, RLIM_INFINITY };
-
-    signal(SIGXFSZ, SIG_IGN);
-    if (state_open(&config, &s, why, sizeof why) != 0) return 1;
-    freopen("/dev/null", "w", stderr);
-    setrlimit(RLIMIT_FSIZE, &limit);
-    memset(value, 'x', sizeof value - 1);
-    slot = 1;
-    put("n/large", value);
-    flush();
-    return 2;
-}
-
-/* R1: all cells at the slot that 'm' names, and that is at least the flushed one. */
-static void a_crash_leaves_the_state_at_one_slot(void)
-{
-    struct bytes m;
-    char key[32];
-
-    wipe(dir);
-    configure();
-    IS(run_child("crash"), 33);
-    reopen();
-    OK(kv_get(view(), BYTES_LIT("m"), &m));
-    long at = strtol((const char *) m.ptr, NULL, 10);
-    OK(at == 100 || at == 200);
-    for (long i = 1; i <= 300; i++) {
-        snprintf(key, sizeof key, "n/%ld", i);
-        IS(has(key), i <= at);
-    }
-    snprintf(key, sizeof key, "%ld", at);
-    OK(holds("n/hot", key));
-    state_close(s);
-}
-
-static long number_in(const char *key)
-{
-    struct bytes value;
-
-    if (!kv_get(view(), bytes_str(key), &value)) return 0;
-    return strtol((const char *) value.ptr, NULL, 10);
-}
-
-static void a_kill_at_any_time_leaves_the_state_at_one_slot(void)
-{
-    char key[32];
-
-    for (int run = 0; run < 8; run++) {
-        wipe(dir);
-        configure();
-        fflush(stdout);
-        pid_t child = fork();
-        if (child == 0) {
-            execl("/proc/self/exe", "t_state", "go-on", dir, (char *) NULL);
-            _exit(127);
-        }
-        usleep(100000 + (unsigned) rng_below(&rng, 200000));
-        kill(child, SIGKILL);
-        waitpid(child, NULL, 0);
-        reopen();
-        long at = number_in("m");
-        for (long i = 0; i < 50; i++) {
-            snprintf(key, sizeof key, "n/%ld", i);
-            long newest = at - (at - i % 50 + 50) % 50;
-            IS(number_in(key), newest > 0 ? newest : 0);
-        }
-        state_close(s);
-    }
-}
-
-/* Some builds of RocksDB end it themselves, by an assertion on the failed file. */
-static void a_failed_write_ends_the_process(void)
-{
-    wipe(dir);
-    configure();
-    int status = run_child("full");
-    OK(status == 70 || status == -1);
-}
-
-static int child_reads(void)
-{
-    if (state_open(&config, &s, why, sizeof why) != 0) return 1;
-    freopen("/dev/null", "w", stderr);
-    return has("n/a") ? 0 : 2;
-}
-
-static void a_cell_that_rotted_ends_the_process(void)
-{
-    char command[500];
-
-    fresh();
-    slot = 1;
-    put("n/a", "a value in a file whose first block is about to rot");
-    state_close(s);
-    IS(run_child("read"), 0);
-    snprintf(command, sizeof command,
-             "for f in %s/*.sst; do printf X | dd of=$f bs=1 seek=20 conv=notrunc; done "
-             "2>/dev/null", dir);
-    IS(system(command), 0);
-    IS(run_child("read"), 70);
-}
-
-static void a_state_in_use_is_refused(void)
-{
-    struct state *second;
-
-    fresh();
-    IS(state_open(&config, &second, why, sizeof why), ERR_IN_USE);
-    OK(second == NULL);
-    OK(strstr(why, dir) != NULL && strstr(why, "another process") != NULL);
-    state_close(s);
-}
-
-/* Removes each file whose name ends so; how many. */
-static int remove_files(const char *end)
-{
-    char name[600];
-    int count = 0;
-    DIR *d = opendir(dir);
-
-    for (struct dirent *e; (e = readdir(d)) != NULL;) {
-        size_t len = strlen(e->d_name), len_end = strlen(end);
-        if (len < len_end || strcmp(e->d_name + len - len_end, end) != 0) continue;
-        snprintf(name, sizeof name, "%s/%s", dir, e->d_name);
-        count += unlink(name) == 0;
-    }
-    closedir(d);
-    return count;
-}
-
-static void a_damaged_state_is_refused(void)
-{
-    fresh();
-    slot = 1;
-    put("n/a", "one");
-    state_close(s);
-    OK(remove_files(".sst") > 0);
-    IS(state_open(&config, &s, why, sizeof why), ERR_DAMAGED);
-    OK(strstr(why, "restore the directory") != NULL);
-}
-
-static void a_path_that_is_no_directory_is_refused(void)
-{
-    wipe(dir);
-    configure();
-    int fd = open(dir, O_CREAT | O_WRONLY, 0600);
-    close(fd);
-    IS(state_open(&config, &s, why, sizeof why), ERR_IO);
-    OK(strstr(why, dir) != NULL);
-    unlink(dir);
-    config.dir = "/nowhere/at/all";
-    IS(state_open(&config, &s, why, sizeof why), ERR_IO);
-    OK(strstr(why, "/nowhere/at/all") != NULL);
-}
-
-int main(int argc, char **argv)
-{
-    const char *env = getenv("SEED"), *tmp = getenv("TMPDIR");
-    uint64_t seed = env != NULL ? strtoull(env, NULL, 10) : 20260303;
-
-    if (argc == 3) {
-        snprintf(dir, sizeof dir, "%s", argv[2]);
-        configure();
-        if (strcmp(argv[1], "crash") == 0) return child_crashes();
-        if (strcmp(argv[1], "go-on") == 0) return child_goes_on();
-        return strcmp(argv[1], "read") == 0 ? child_reads() : child_cannot_write();
-    }
-    printf("# SEED=%" PRIu64 "\n", seed);
-    rng_init(&rng, seed);
-    snprintf(scratch, sizeof scratch, "%s/t_state.XXXXXX", tmp != NULL ? tmp : "/tmp");
-    if (mkdtemp(scratch) == NULL) return 1;
-    snprintf(dir, sizeof dir, "%s/state", scratch);
+    rig_seed(20260303);
+    if (!rig_begin("t_state")) return 1;
     TEST(what_is_applied_comes_back_after_a_stop);
     TEST(a_cell_is_found_wherever_it_lies);
     TEST(a_key_that_was_absent_is_seen_when_it_is_written);
@@ -771,14 +452,6 @@ int main(int argc, char **argv)
     TEST(values_stay_until_the_turn_ends);
     TEST(the_cache_keeps_its_bound_and_what_is_asked_for);
     TEST(a_random_run_reads_like_the_model);
-    TEST(a_crash_leaves_the_state_at_one_slot);
-    TEST(a_kill_at_any_time_leaves_the_state_at_one_slot);
-    TEST(a_failed_write_ends_the_process);
-    TEST(a_cell_that_rotted_ends_the_process);
-    TEST(a_state_in_use_is_refused);
-    TEST(a_damaged_state_is_refused);
-    TEST(a_path_that_is_no_directory_is_refused);
-    wipe(dir);
-    rmdir(scratch);
+    rig_end();
     return tap_done();
 }
