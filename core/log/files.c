@@ -9,12 +9,13 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "core/base/check.h"
 #include "core/base/errors.h"
 
-#define SPARE_NAME "spare.seg"
+#define SPARE_NAME      "spare.seg"
 #define SPARE_NAME_HALF "spare.tmp"
 
 int log_files_error(int error)
@@ -114,7 +115,7 @@ static bool name_is_segment(const char *name, uint64_t *generation)
 
 static int generation_cmp(const void *a, const void *b)
 {
-    uint64_t x = *(const uint64_t *) a, y = *(const uint64_t *) b;
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
 
     return (x > y) - (x < y);
 }
@@ -142,11 +143,11 @@ int log_files_list(const struct log_files *f, uint64_t **generations, size_t *co
 int log_fd_write(int fd, struct bytes s, uint64_t at)
 {
     while (s.len > 0) {
-        ssize_t done = pwrite(fd, s.ptr, s.len, (off_t) at);
+        ssize_t done = pwrite(fd, s.ptr, s.len, (off_t)at);
         if (done < 0 && errno == EINTR) continue;
         if (done < 0) return failed();
-        s = bytes_of(s.ptr + done, s.len - (size_t) done);
-        at += (uint64_t) done;
+        s = bytes_of(s.ptr + done, s.len - (size_t)done);
+        at += (uint64_t)done;
     }
     return 0;
 }
@@ -154,13 +155,13 @@ int log_fd_write(int fd, struct bytes s, uint64_t at)
 int log_fd_read(int fd, uint8_t *into, size_t len, uint64_t at)
 {
     while (len > 0) {
-        ssize_t done = pread(fd, into, len, (off_t) at);
+        ssize_t done = pread(fd, into, len, (off_t)at);
         if (done < 0 && errno == EINTR) continue;
         if (done < 0) return failed();
         if (done == 0) return ERR_DAMAGED;
         into += done;
-        len -= (size_t) done;
-        at += (uint64_t) done;
+        len -= (size_t)done;
+        at += (uint64_t)done;
     }
     return 0;
 }
@@ -173,7 +174,7 @@ static int open_named(const struct log_files *f, const char *name, int flags, in
     *fd = openat(f->dir_fd, name, flags | O_CLOEXEC, 0600);
     if (*fd < 0) return failed();
     if (fstat(*fd, &st) == 0) {
-        *bytes = (uint64_t) st.st_size;
+        *bytes = (uint64_t)st.st_size;
         return 0;
     }
     int err = failed();
@@ -252,14 +253,21 @@ int log_spare_open(struct log_spare *s, const struct log_files *f, uint64_t segm
 
 int log_spare_begin(struct log_spare *s, const struct log_files *f, uint64_t bytes)
 {
+    struct statvfs disk;
+
     CHECK(s->fd < 0);
     *s = (struct log_spare){ .fd = -1, .bytes = bytes };
+    /* As much again is left to others: the state's way to disk fails less gently. */
+    if (fstatvfs(f->dir_fd, &disk) == 0 && disk.f_bavail * disk.f_frsize < 2 * bytes) {
+        errno = ENOSPC;
+        return failed();
+    }
     s->fd =
         openat(f->dir_fd, SPARE_NAME_HALF, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (s->fd < 0) return failed();
 
     /* All the space is had at once: from here on no write meets a full disk. */
-    int error = posix_fallocate(s->fd, 0, (off_t) bytes);
+    int error = posix_fallocate(s->fd, 0, (off_t)bytes);
     if (error == 0) return 0;
     log_spare_drop(s, f);
     errno = error;
@@ -275,7 +283,7 @@ int log_spare_fill(struct log_spare *s, const struct log_files *f, uint64_t byte
     CHECK(!s->ready);
     while (s->filled < end) {
         left = end - s->filled;
-        size_t len = left < sizeof zeros ? (size_t) left : sizeof zeros;
+        size_t len = left < sizeof zeros ? (size_t)left : sizeof zeros;
         int err = log_fd_write(s->fd, bytes_of(zeros, len), s->filled);
         if (err != 0) return err;
         s->filled += len;
@@ -308,9 +316,8 @@ int log_spare_take(struct log_spare *s, const struct log_files *f,
     log_files_name(h->generation, name);
     err = rename_named(f, SPARE_NAME, name);
     if (err != 0) return err;
-    *segment = (struct log_segment){ .generation = h->generation,
-                                     .bytes = s->bytes,
-                                     .fd = s->fd };
+    *segment =
+        (struct log_segment){ .generation = h->generation, .bytes = s->bytes, .fd = s->fd };
     *s = (struct log_spare){ .fd = -1 };
     return 0;
 }
@@ -326,10 +333,11 @@ int log_segment_retire(struct log_segment *segment, const struct log_files *f,
         return remove_named(f, name);
     }
     log_spare_drop(s, f); /* a half-made one: this one is ready now */
-    *s = (struct log_spare){ .fd = segment->fd,
-                             .bytes = segment->bytes,
-                             .filled = segment->bytes,
-                             .ready = true };
-    int err = zero_header(s->fd);
-    return err != 0 ? err : rename_named(f, name, SPARE_NAME);
+    *s = (struct log_spare){
+        .fd = segment->fd, .bytes = segment->bytes, .filled = segment->bytes, .ready = true
+    };
+    /* In this order: a segment whose header is zero is damage, never a crash. A spare with
+     * an old header is none: log_spare_open(). */
+    int err = rename_named(f, name, SPARE_NAME);
+    return err != 0 ? err : zero_header(s->fd);
 }

@@ -11,6 +11,12 @@
 
 #include "core/log/record.h"
 
+/* What a person can do about a log that a server must not vote with. */
+#define LOG_DAMAGE_ADVICE                                                                  \
+    "; nothing was changed: restore the file, or keep this server off, or let it come back " \
+    "as a new learner, which deletes nothing: --join HOST:PORT,... --rejoin (a client "      \
+    "address of another server)"
+
 enum {
     LOG_SLICE_BYTES = 256 << 10, /* zero-filled and synced at a time while the log is in use:
                                     a queued group waits no longer than for this */

@@ -9,10 +9,9 @@ enum { RING_SIZE_FIRST = 256 };
 
 void log_index_init(struct log_index *ix, uint64_t chosen)
 {
-    *ix = (struct log_index){ .size = RING_SIZE_FIRST,
-                              .first = chosen + 1,
-                              .end = chosen + 1,
-                              .chosen = chosen };
+    *ix = (struct log_index){
+        .size = RING_SIZE_FIRST, .first = chosen + 1, .end = chosen + 1, .chosen = chosen
+    };
     ix->ring = mem_zalloc(ix->size * sizeof *ix->ring);
 }
 
@@ -56,8 +55,10 @@ static void ring_double(struct log_index *ix)
 static void put(struct log_index *ix, uint64_t slot, struct log_entry e)
 {
     if (slot < ix->first) return;
-    while (slot - ix->first >= ix->size) ring_double(ix);
-    for (; ix->end <= slot; ix->end++) *entry_of(ix, ix->end) = (struct log_entry){ 0 };
+    while (slot - ix->first >= ix->size)
+        ring_double(ix);
+    for (; ix->end <= slot; ix->end++)
+        *entry_of(ix, ix->end) = (struct log_entry){ 0 };
     *entry_of(ix, slot) = e;
 }
 
@@ -107,6 +108,12 @@ void log_index_drop(struct log_index *ix, uint32_t segment)
         if (e->item == NULL && e->place.segment < segment) kept = slot + 1;
     }
     drop_below(ix, kept);
+}
+
+void log_index_forget(struct log_index *ix, uint64_t slot)
+{
+    choose(ix, slot);
+    drop_below(ix, slot + 1);
 }
 
 uint64_t log_index_first(const struct log_index *ix)

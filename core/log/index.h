@@ -43,6 +43,8 @@ struct log_entry *log_index_at(const struct log_index *ix, uint64_t slot);
 bool log_index_note(struct log_index *ix, const struct log_record *r, struct log_entry e);
 /* Forgets the slots whose place is in a segment before `segment`, and all below them. */
 void log_index_drop(struct log_index *ix, uint32_t segment);
+/* All up to `slot` is chosen, and can be read here no more. */
+void log_index_forget(struct log_index *ix, uint64_t slot);
 uint64_t log_index_first(const struct log_index *ix); /* 0: nothing can be read */
 
 #endif

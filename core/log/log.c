@@ -15,9 +15,9 @@ struct log_place log_place_of(struct bytes record, uint32_t segment, size_t at)
 {
     CHECK(at + record.len <= UINT32_MAX);
     return (struct log_place){ .segment = segment,
-                               .at = (uint32_t) at,
-                               .len = (uint32_t) record.len,
-                               .sum = (uint32_t) hash_bytes(record, 0) };
+                               .at = (uint32_t)at,
+                               .len = (uint32_t)record.len,
+                               .sum = (uint32_t)hash_bytes(record, 0) };
 }
 
 int log_place_read(int fd, const struct log_place *place, struct buf *scratch,
@@ -31,7 +31,7 @@ int log_place_read(int fd, const struct log_place *place, struct buf *scratch,
     int err = log_fd_read(fd, scratch->ptr, place->len, place->at);
     if (err != 0) return err;
     scratch->len = place->len;
-    if ((uint32_t) hash_bytes(buf_bytes(scratch), 0) != place->sum) return ERR_DAMAGED;
+    if ((uint32_t)hash_bytes(buf_bytes(scratch), 0) != place->sum) return ERR_DAMAGED;
 
     struct reader from = reader_of(buf_bytes(scratch));
     if (!log_record_read(&from, &r, &batch) || !reader_done(&from)) return ERR_DAMAGED;
@@ -75,7 +75,8 @@ static void log_free(struct log *l)
     log_queue_free(&l->gathering);
     log_queue_free(&l->submitted);
     log_queue_free(&l->done);
-    for (size_t i = 0; i < l->segments_count; i++) segment_free(l->segments[i]);
+    for (size_t i = 0; i < l->segments_count; i++)
+        segment_free(l->segments[i]);
     free(l->segments);
     for (struct log_segment *s = l->retired, *next; s != NULL; s = next) {
         next = s->next;
@@ -146,7 +147,8 @@ void log_close(struct log *l)
 
 uint64_t log_append(struct log *l, const struct log_record *r)
 {
-    CHECK(r->kind == LOG_PROMISE || r->kind == LOG_VOTE || r->kind == LOG_CHOSEN);
+    CHECK(r->kind == LOG_PROMISE || r->kind == LOG_VOTE || r->kind == LOG_CHOSEN ||
+          r->kind == LOG_INSTALLED);
 
     struct log_item *item = log_item_new(r, ++l->seq);
     bool in_window = log_index_note(&l->index, r, (struct log_entry){ .item = item });
@@ -194,7 +196,8 @@ int log_read(struct log *l, uint64_t slot, struct proposal *p)
     const struct log_entry *e = log_index_at(&l->index, slot);
     struct vote vote;
 
-    if (e == NULL) return ERR_NO_NODE; /* trimmed, or not there yet: the peer asks another */
+    if (e == NULL)
+        return ERR_NO_NODE; /* trimmed, or not there yet: the peer asks another */
     if (e->item != NULL) {
         *p = e->item->record.vote.proposal;
         blob_ref(p->batch);
@@ -220,7 +223,8 @@ static void retire_oldest(struct log *l)
     l->segments_count--;
     memmove(l->segments, l->segments + 1, l->segments_count * sizeof *l->segments);
     l->serial_first++;
-    while (*last != NULL) last = &(*last)->next;
+    while (*last != NULL)
+        last = &(*last)->next;
     s->next = NULL;
     *last = s;
 }
@@ -240,10 +244,25 @@ void log_trim(struct log *l, uint64_t slot)
      * the header of the segment that is the oldest then. */
     if (slot > l->chosen_settled + 1) slot = l->chosen_settled + 1;
     pthread_mutex_lock(&l->lock);
-    while (l->segments_count > 1 && l->segments[0]->slot_max < slot) retire_oldest(l);
+    while (l->segments_count > 1 && l->segments[0]->slot_max < slot)
+        retire_oldest(l);
     if (l->retired != NULL) pthread_cond_signal(&l->wake);
     pthread_mutex_unlock(&l->lock);
     if (l->serial_first != serial_before) log_index_drop(&l->index, l->serial_first);
+}
+
+uint64_t log_slot_within(struct log *l, uint64_t bytes)
+{
+    uint64_t sum = 0, slot = 0;
+    size_t i = l->segments_count;
+
+    pthread_mutex_lock(&l->lock);
+    for (i = l->segments_count; i > 0 && sum < bytes; i--) sum += l->segments[i - 1]->bytes;
+    for (; i > 0; i--) {
+        if (l->segments[i - 1]->slot_max >= slot) slot = l->segments[i - 1]->slot_max + 1;
+    }
+    pthread_mutex_unlock(&l->lock);
+    return slot;
 }
 
 bool log_full(const struct log *l)

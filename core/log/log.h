@@ -27,6 +27,9 @@ struct log_config {
                                segment gets a segment of its own size */
     uint64_t cluster;       /* identity, checked against what is there */
     uint32_t node;
+    /* Up to here all slots are chosen and applied in the state at rest, durably. Damage that
+     * can have cost nothing else is harmless. 0: nothing is known of a state. */
+    uint64_t slot_at_rest;
     /* Called on the log's thread after each sync; must only wake the loop. */
     void (*on_durable)(void *ctx);
     void *ctx;
@@ -39,11 +42,13 @@ struct log_recovered {
     uint64_t slot_first; /* oldest readable slot; 0 when there is none */
     uint64_t boot;       /* this start's number; its START record is on disk already */
     uint64_t torn_bytes; /* what was cut as a tear; 0 mostly */
+    char skipped[512];   /* one line about harmless damage; "" mostly */
     uint32_t votes_count;
     struct vote votes[WINDOW_MAX]; /* above `chosen`; each holds a reference, the caller's */
 };
 
-/* Opens or creates. On failure returns the code and fills `why` with one line for a
+/* Opens or creates. Damage is skipped when later records prove that no promise and no vote
+ * of a slot above slot_at_rest was lost (see walk.h), and refused otherwise. On failure returns the code and fills `why` with one line for a
  * person: which file, which offset, what to do. ERR_DAMAGED, ERR_OTHER_VERSION,
  * ERR_WRONG_CLUSTER, ERR_IO, ERR_DISK_FULL, ERR_NOT_PERMITTED. */
 int log_open(const struct log_config *config, struct log **log,
@@ -64,12 +69,29 @@ uint64_t log_slot_first(const struct log *l);
 /* Slots below `slot` are needed no more: whole segments under it are recycled. */
 void log_trim(struct log *l, uint64_t slot);
 
+/* The first slot of the newest segments that make up `bytes` or more: with log_trim() of that,
+ * so much is kept. 0: there is no more than that. */
+uint64_t log_slot_within(struct log *l, uint64_t bytes);
+
 bool log_full(const struct log *l);
 uint64_t log_bytes(const struct log *l); /* on disk, spares included */
 
+struct log_printer {
+    void *ctx;
+    void (*line)(void *ctx, const char *text);
+    /* Prints what a batch holds, line by line; NULL: it is told by its length only. */
+    void (*batch)(struct bytes batch, void (*line)(void *ctx, const char *text), void *ctx);
+};
+
 /* Prints a log in a form that a person reads, without changing it (`tidelockd log dump`), and
- * judges it. Returns 0, ERR_DAMAGED, ... and `why`. The directory is not locked. */
-int log_dump(const char *dir, void (*line)(void *ctx, const char *text), void *ctx,
-             char *why, size_t why_size);
+ * judges it. 0; ERR_DAMAGED, also for damage that a server skips whose state holds enough:
+ * `why` says how much; or another code. The directory is not locked. */
+int log_dump(const char *dir, const struct log_printer *to, char *why, size_t why_size);
+
+/* Puts a log that must not be voted with out of the way, for analysis: `dir` is renamed to
+ * `dir`.damaged, durably, and one that was put there before is removed. Nothing may use it.
+ * Whoever does this has lost its votes and promises: it is a new incarnation from then on.
+ * ERR_IN_USE, ERR_NOT_PERMITTED, ERR_IO and one line in `why`; then `dir` is as it was. */
+int log_set_aside(const char *dir, char *why, size_t why_size);
 
 #endif

@@ -3,8 +3,9 @@
 #include "core/base/check.h"
 #include "core/base/errors.h"
 #include "core/base/hash.h"
+#include "core/paxos/members.h"
 
-static const uint8_t segment_magic[8] = { 'T', 'I', 'D', 'E', 'L', 'O', 'G', 1 };
+static const uint8_t segment_magic[8] = { 'T', 'I', 'D', 'E', 'L', 'O', 'G', 2 };
 static const uint8_t group_magic[4] = { 'G', 'R', 'U', 'P' };
 
 enum {
@@ -105,6 +106,10 @@ static void put_proposal(struct buf *out, const struct proposal *p)
     put_ballot(out, p->reign);
     buf_put_uint(out, p->reign_first);
     buf_put_bytes(out, blob_bytes(p->batch));
+    buf_put_uint(out, p->members.number);
+    if (p->members.number == 0) return;
+    buf_put_uint(out, p->members.voters);
+    buf_put_uint(out, p->members.learners);
 }
 
 static void put_standing(struct buf *out, const struct log_record *r)
@@ -117,9 +122,10 @@ void log_group_put(struct log_group *g, const struct log_record *r)
 {
     struct buf *out = g->out;
 
-    buf_put_u8(out, (uint8_t) r->kind);
+    buf_put_u8(out, (uint8_t)r->kind);
     switch (r->kind) {
     case LOG_PROMISE:
+    case LOG_INSTALLED:
         put_standing(out, r);
         break;
     case LOG_VOTE:
@@ -153,7 +159,7 @@ uint64_t log_group_end(struct log_group *g)
 
     size_t len = g->out->len - g->start;
     CHECK(len <= UINT32_MAX);
-    buf_set_u32(g->out, g->start + 4, (uint32_t) len);
+    buf_set_u32(g->out, g->start + 4, (uint32_t)len);
     uint8_t *at = g->out->ptr + g->start;
     uint64_t sum = group_sum(bytes_of(at, len), g->generation);
     put_u64(at + GROUP_SUM_AT, sum);
@@ -166,8 +172,26 @@ static struct ballot read_ballot(struct reader *from)
     uint64_t node = read_uint(from);
 
     if (node > NODES_MAX) from->bad = true;
-    b.node = (uint32_t) node;
+    b.node = (uint32_t)node;
     return b;
+}
+
+/* The number of a configuration, or a set of nodes. */
+static uint32_t read_u32_uint(struct reader *from)
+{
+    uint64_t v = read_uint(from);
+
+    if (v > UINT32_MAX) from->bad = true;
+    return (uint32_t)v;
+}
+
+static void read_members(struct reader *from, struct members *m)
+{
+    m->number = read_u32_uint(from);
+    if (m->number == 0) return;
+    m->voters = read_u32_uint(from);
+    m->learners = read_u32_uint(from);
+    if (!members_are_sound(m)) from->bad = true;
 }
 
 static void read_proposal(struct reader *from, struct proposal *p, struct bytes *batch)
@@ -175,6 +199,7 @@ static void read_proposal(struct reader *from, struct proposal *p, struct bytes 
     p->reign = read_ballot(from);
     p->reign_first = read_uint(from);
     *batch = read_bytes(from, UINT32_MAX);
+    read_members(from, &p->members);
 }
 
 /* Slots are counted up one by one, so one that has the top bit set was never written. */
@@ -206,6 +231,7 @@ bool log_record_read(struct reader *from, struct log_record *r, struct bytes *ba
     uint8_t kind = read_u8(from);
     switch (kind) { /* of bytes, not of an enum: what is not listed is not a record */
     case LOG_PROMISE:
+    case LOG_INSTALLED:
         read_standing(from, r);
         break;
     case LOG_VOTE:
@@ -229,7 +255,7 @@ bool log_record_read(struct reader *from, struct log_record *r, struct bytes *ba
         from->bad = true;
     }
     if (from->bad) return false;
-    r->kind = (enum log_record_kind) kind;
+    r->kind = (enum log_record_kind)kind;
     return true;
 }
 
@@ -277,33 +303,41 @@ static bool group_is_sound(const struct log_scan *s, size_t at,
     return group_sum(bytes_of(s->segment.ptr + at, g->len), s->header.generation) == g->sum;
 }
 
-/* Whether a sound group of this generation stands at `from` or anywhere behind it. Groups
- * of an older use have lower numbers, so nearly all of them cost no hashing. */
-static bool sound_group_follows(const struct log_scan *s, size_t from)
+enum search { SEARCH_NONE = 1, SEARCH_FOUND, SEARCH_GAVE_UP };
+
+/* The first sound group of this generation, of number `number_min` or more, that stands at
+ * `from` or anywhere behind it. Groups of an older use have lower numbers than this segment
+ * begins with, so nearly all of them cost no hashing. */
+static enum search search_sound(const struct log_scan *s, size_t from, uint64_t number_min,
+                                size_t *found)
 {
     size_t budget = SEARCH_BUDGET * s->segment.len;
-    uint64_t ahead_max = s->segment.len / LOG_GROUP_HEADER;
+    uint64_t number_max = s->number + s->segment.len / LOG_GROUP_HEADER;
     struct group_header g;
 
     for (size_t at = from; at < s->segment.len; at += LOG_ALIGN) {
         if (!group_header_at(s, at, &g) || !group_len_fits(s, at, &g)) continue;
-        if (g.number <= s->number || g.number - s->number > ahead_max) continue;
-        if (g.len > budget) return true; /* cannot tell any more: then nothing is cut */
+        if (g.number < number_min || g.number > number_max) continue;
+        if (g.len > budget) return SEARCH_GAVE_UP;
         budget -= g.len;
-        if (group_is_sound(s, at, &g)) return true;
+        *found = at;
+        if (group_is_sound(s, at, &g)) return SEARCH_FOUND;
     }
-    return false;
+    return SEARCH_NONE;
 }
 
-/* The rule in record.h for a group at s->at that is not the next good one. */
+/* The rule in record.h for a group at s->at that is not the next good one. A sound group of
+ * this use, whatever its number, shows that a write was lost or went astray: then nothing
+ * is cut, and neither is it when the search has to give up. */
 static enum log_verdict judge(const struct log_scan *s)
 {
     struct group_header g;
+    size_t found;
 
-    /* Sound, but not what the chain asks for here: a write went astray or was lost. */
+    if (search_sound(s, s->at, s->header.group_first, &found) != SEARCH_NONE) {
+        return LOG_BAD;
+    }
     bool headed = group_header_at(s, s->at, &g);
-    if (headed && group_is_sound(s, s->at, &g)) return LOG_BAD;
-    if (sound_group_follows(s, s->at + LOG_ALIGN)) return LOG_BAD;
     return headed && g.number == s->number + 1 ? LOG_TEAR : LOG_END;
 }
 
@@ -316,8 +350,8 @@ static enum log_verdict next_group(struct log_scan *s)
         g.sum_before != s->sum || !group_is_sound(s, s->at, &g)) {
         return judge(s);
     }
-    s->records = reader_of(bytes_of(s->segment.ptr + s->at + LOG_GROUP_HEADER,
-                                    g.len - LOG_GROUP_HEADER));
+    s->records = reader_of(
+        bytes_of(s->segment.ptr + s->at + LOG_GROUP_HEADER, g.len - LOG_GROUP_HEADER));
     s->at += g.len;
     s->number = g.number;
     s->sum = g.sum;
@@ -340,9 +374,24 @@ enum log_verdict log_scan_next(struct log_scan *s, struct log_record *r,
         enum log_verdict verdict = next_group(s);
         if (verdict != LOG_GOOD) return verdict;
     }
-    s->record = (size_t) (s->records.at - s->segment.ptr);
+    s->record = (size_t)(s->records.at - s->segment.ptr);
     /* The checksum is right and yet it is no record: not a tear, whatever it is. */
     return log_record_read(&s->records, r, batch) ? LOG_GOOD : LOG_BAD;
+}
+
+bool log_scan_skip(struct log_scan *s)
+{
+    struct group_header g;
+    size_t found;
+
+    if (s->records.bad) return false; /* sound bytes that are no record are not skipped */
+    if (search_sound(s, s->at, s->number + 1, &found) != SEARCH_FOUND) return false;
+    if (!group_header_at(s, found, &g) || g.number == s->number + 1) return false;
+    s->at = found;
+    s->number = g.number - 1;
+    s->sum = g.sum_before;
+    s->records = (struct reader){ 0 };
+    return true;
 }
 
 size_t log_scan_torn(const struct log_scan *s)

@@ -6,7 +6,7 @@
  *
  * SEGMENT (a file; preallocated, zero-filled, recycled)
  *     offset size field                                      all little-endian
- *     0      8    magic "TIDELOG" and format version 1
+ *     0      8    magic "TIDELOG" and format version 2
  *     8      8    generation   rises with every use of a file; keys all checksums in it
  *     16     8    cluster      hash of the cluster's identity
  *     24     4    node
@@ -28,13 +28,17 @@
  *     VOTE       promised.round promised.node chosen slot ballot.round ballot.node proposal
  *     CHOSEN     promised.round promised.node chosen slot proposal
  *     START      boot     the process started for the boot-th time
+ *     INSTALLED  promised.round promised.node chosen   the state came from a peer: up to
+ *                `chosen` it holds all, and slots need not stand in the log
  *     MARK       (nothing) its group only says that the group before is synced
  *     proposal = reign.round reign.node reign_first batch(length + 1, bytes; 0 = none)
+ *                members.number(0 = no change, and nothing follows) voters learners
  *
  * A group is written only when the one before it is synced, so group n + 1 proves that group
  * n was on disk. When idle, a MARK follows within 10 ms. Hence the judgement of a bad group:
  * it is a TEAR (never promised to anybody; cut it) iff no good group of this generation
  * follows it anywhere; else, and for anything bad before it, it is DAMAGE and never cut.
+ * What damage costs is judged by the groups behind it: see walk.h.
  *
  * Pure. Invariants: L1 what is cut was never reported durable. L2 bytes of an older use of
  * a segment are never taken for new ones. L3 no input, however hostile, reads out of bounds. */
@@ -69,6 +73,7 @@ enum log_record_kind {
     LOG_CHOSEN,
     LOG_START,
     LOG_MARK,
+    LOG_INSTALLED,
 };
 
 struct log_record {
@@ -115,6 +120,10 @@ int log_scan_init(struct log_scan *s, struct bytes segment);
 /* Moves to the next record, crossing groups. On LOG_GOOD `r` is filled; its batch is NULL
  * and `batch` borrows the bytes instead (ptr NULL = none), so that a scan copies nothing. */
 enum log_verdict log_scan_next(struct log_scan *s, struct log_record *r, struct bytes *batch);
+/* After LOG_BAD: moves to the next sound group of this use that is not the next one in the
+ * chain; the groups before it are lost. False when there is none, and then `s` is where it
+ * was. What the loss means is judged in walk.h. */
+bool log_scan_skip(struct log_scan *s);
 /* How many bytes the torn group claims, within the segment; after LOG_TEAR. */
 size_t log_scan_torn(const struct log_scan *s);
 

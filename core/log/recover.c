@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -47,9 +48,10 @@ static int on_segment(void *ctx, const struct log_segment_header *h, uint64_t by
     return 0;
 }
 
-static void on_retired(void *ctx, uint64_t generation)
+/* Nothing in it is needed if this log is opened at all, so it is recycled then. */
+static void on_lost(void *ctx, uint64_t generation)
 {
-    struct log *l = ((struct recovery *) ctx)->log;
+    struct log *l = ((struct recovery *)ctx)->log;
     struct log_segment *s = mem_alloc(sizeof *s), **last = &l->retired;
 
     if (log_segment_open(&l->files, generation, s) != 0) {
@@ -57,7 +59,8 @@ static void on_retired(void *ctx, uint64_t generation)
         return;
     }
     l->bytes += s->bytes;
-    while (*last != NULL) last = &(*last)->next;
+    while (*last != NULL)
+        last = &(*last)->next;
     *last = s;
 }
 
@@ -67,14 +70,14 @@ static const char *on_record(void *ctx, const struct log_scan *scan,
     struct recovery *rec = ctx;
     struct log *l = rec->log;
     struct log_segment *s = l->segments[l->segments_count - 1];
-    size_t len = (size_t) (scan->records.at - scan->segment.ptr) - scan->record;
+    size_t len = (size_t)(scan->records.at - scan->segment.ptr) - scan->record;
     struct log_entry e = {
-        .place = log_place_of(bytes_of(scan->segment.ptr + scan->record, len),
-                              l->serial_first + (uint32_t) l->segments_count - 1,
-                              scan->record),
+        .place =
+            log_place_of(bytes_of(scan->segment.ptr + scan->record, len),
+                         l->serial_first + (uint32_t)l->segments_count - 1, scan->record),
     };
 
-    (void) batch;
+    (void)batch;
     base_merge(&rec->base, &(struct log_base){ r->promised, r->chosen, r->boot });
     if (!log_index_note(&l->index, r, e)) return "a vote outside the window";
     if (r->vote.slot > s->slot_max) s->slot_max = r->vote.slot;
@@ -125,7 +128,7 @@ static void set_tail(struct recovery *rec, const struct log_walked *end)
     l->tail.base = rec->base;
     if (l->segments_count == 0) return; /* a new log: the first group makes its segment */
     l->tail.segment = l->segments[l->segments_count - 1];
-    l->tail.serial = l->serial_first + (uint32_t) l->segments_count - 1;
+    l->tail.serial = l->serial_first + (uint32_t)l->segments_count - 1;
     l->tail.at = end->at;
 }
 
@@ -153,19 +156,50 @@ static int wrong_identity(const struct recovery *rec, char *why, size_t why_size
                    rec->log->files.dir, h->node, h->cluster, c->node, c->cluster);
 }
 
+static int must_not_vote(const struct log_damage *d, char *why, size_t why_size)
+{
+    char held[64] = "";
+
+    if (d->proven) {
+        snprintf(held, sizeof held, " (unless the state holds slot %" PRIu64 ")",
+                 d->slot_max);
+    }
+    return log_why(why, why_size, ERR_DAMAGED,
+                   "%s; a promise or a vote may be lost%s, so this server must not vote "
+                   "with this log" LOG_DAMAGE_ADVICE,
+                   d->last, held);
+}
+
+/* Of what was lost, and of what is older, nothing is handed out: an older vote for a slot
+ * may stand where the chosen one was lost. The state holds all those slots. */
+static void skip_damage(struct recovery *rec, const struct log_damage *d,
+                        struct log_recovered *recovered)
+{
+    rec->base.boot += d->groups; /* each may have been a start */
+    if (d->slot_max > rec->base.chosen) rec->base.chosen = d->slot_max;
+    log_index_forget(&rec->log->index, d->slot_max);
+    snprintf(recovered->skipped, sizeof recovered->skipped,
+             "%s; harmless, since the state holds all slots up to %" PRIu64
+             " that it can have cost (places: %u)",
+             d->last, d->slot_max, d->places);
+}
+
 int log_recover(struct log *l, struct log_recovered *recovered, char *why, size_t why_size)
 {
     struct recovery rec = { .log = l };
-    struct log_visitor visitor = { .segment = on_segment,
-                                   .record = on_record,
-                                   .retired = on_retired,
-                                   .ctx = &rec };
+    struct log_visitor visitor = {
+        .segment = on_segment, .record = on_record, .lost = on_lost, .ctx = &rec
+    };
     struct log_walked end;
 
     int err = log_walk(&l->files, &visitor, &end, why, why_size);
     if (err == ERR_WRONG_CLUSTER) return wrong_identity(&rec, why, why_size);
     if (err != 0) return err;
+    if (!log_damage_is_harmless(&end.damage, l->config.slot_at_rest)) {
+        return must_not_vote(&end.damage, why, why_size);
+    }
     if (l->segments_count == 0) log_index_init(&l->index, 0);
+    if (end.damage.places > 0) skip_damage(&rec, &end.damage, recovered);
     set_tail(&rec, &end);
     err = read_votes(&rec, recovered);
     if (err == 0 && end.torn_bytes > 0) err = cut_tear(l, &end);

@@ -61,7 +61,7 @@ uint64_t log_generation_after(uint64_t generation)
 {
     uint32_t low;
 
-    if (getrandom(&low, sizeof low, GRND_NONBLOCK) != sizeof low) low = (uint32_t) getpid();
+    if (getrandom(&low, sizeof low, GRND_NONBLOCK) != sizeof low) low = (uint32_t)getpid();
     return ((generation >> 32) + 1) << 32 | low;
 }
 
@@ -78,7 +78,7 @@ int log_tail_switch(struct log *l)
     struct log_segment_header h = { .generation = log_generation_after(generation),
                                     .cluster = l->config.cluster,
                                     .node = l->config.node,
-                                    .size_kib = (uint32_t) (l->spare.bytes >> 10),
+                                    .size_kib = (uint32_t)(l->spare.bytes >> 10),
                                     .group_first = t->number + 1,
                                     .sum_before = t->sum,
                                     .base = t->base };
@@ -91,7 +91,7 @@ int log_tail_switch(struct log *l)
     }
     pthread_mutex_lock(&l->lock);
     log_segments_add(l, s);
-    t->serial = l->serial_first + (uint32_t) l->segments_count - 1;
+    t->serial = l->serial_first + (uint32_t)l->segments_count - 1;
     pthread_mutex_unlock(&l->lock);
     t->segment = s;
     t->at = LOG_SEGMENT_HEADER;
@@ -141,8 +141,8 @@ static void put_item(struct log_tail *t, struct log_group *g, struct log_item *i
     log_group_put(g, &item->record);
 
     size_t len = t->group.len - start;
-    item->place = log_place_of(bytes_of(t->group.ptr + start, len), t->serial,
-                               (size_t) t->at + start);
+    item->place =
+        log_place_of(bytes_of(t->group.ptr + start, len), t->serial, (size_t)t->at + start);
 }
 
 /* Zero-filled file, pwrite, fdatasync. O_DSYNC was measured beside it (4 KiB 129 against

@@ -49,7 +49,7 @@ static void set_full(struct log *l, bool full)
         log_line(LOG_ERROR, "log",
                  "msg=\"no space for the next segment; writes are refused until there is\" "
                  "dir=\"%s\" bytes=%llu",
-                 l->files.dir, (unsigned long long) l->config.segment_bytes);
+                 l->files.dir, (unsigned long long)l->config.segment_bytes);
     } else {
         log_line(LOG_INFO, "log", "msg=\"space for the next segment again\" dir=\"%s\"",
                  l->files.dir);
@@ -230,7 +230,8 @@ void *log_writer_run(void *arg)
             break;
         case WORK_STOP:
             if (!l->tail.marked) write_mark(l);
-            while (recycle_one(l, true)) continue;
+            while (recycle_one(l, true))
+                continue;
             return NULL;
         }
     }

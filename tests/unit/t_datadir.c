@@ -87,7 +87,7 @@ static void other_members_are_refused(void)
     fill("d", "blue", 1, "1=h:1,2=h:2");
     configure("d", "blue", 1, "1=h:1,2=h:3");
     IS(open_dir(), ERR_CONFIG);
-    OK(strstr(why, "membership is fixed at the first start in this version") != NULL);
+    OK(strstr(why, "members are those of the first start") != NULL);
     OK(strstr(why, "1=h:1,2=h:3") != NULL);
 }
 
@@ -104,18 +104,27 @@ static void members_that_are_not_given_are_taken_from_the_identity(void)
 
 static void a_damaged_identity_is_refused(void)
 {
-#define HEAD "tidelock 2\ncluster = blue\nid = 1\nmembers = 1=h:1,2=h:2\n"
+#define HEAD "tidelock 3\ncluster = blue\nid = 1\nmembers = 1=h:1,2=h:2\nnumber = 1\n"
+#define GOOD HEAD "incarnation = 0123456789abcdef\n"
+#define NONE "founding = 0000000000000000\n"
     const char *bad[] = {
-        "", "tidelock 2\n", "tidelock 2\ncluster = blue\nid = 1\nmembers = 1",
+        "", "tidelock 3\n", "tidelock 3\ncluster = blue\nid = 1\nmembers = 1",
         "something else\n",
-        HEAD "incarnation = 0000000000000000\npeers = \njoined = no\n",
-        HEAD "incarnation = 12\npeers = \njoined = no\n",
-        HEAD "incarnation = 0123456789abcdef\npeers = 2\njoined = no\n",
-        HEAD "incarnation = 0123456789abcdef\npeers = 2=0123\njoined = no\n",
-        HEAD "incarnation = 0123456789abcdef\npeers = 99=0123456789abcdef\njoined = no\n",
-        HEAD "incarnation = 0123456789abcdef\npeers = \njoined = perhaps\n",
-        HEAD "incarnation = 0123456789abcdef\npeers = \njoined = yes\n",
+        HEAD "incarnation = 0000000000000000\npeers = \njoined = no\n" NONE,
+        HEAD "incarnation = 12\npeers = \njoined = no\n" NONE,
+        GOOD "peers = 2\njoined = no\n" NONE,
+        GOOD "peers = 2=0123\njoined = no\n" NONE,
+        GOOD "peers = 99=0123456789abcdef\njoined = no\n" NONE,
+        GOOD "peers = \njoined = perhaps\n" NONE,
+        GOOD "peers = \njoined = no\n",
+        GOOD "peers = 2=0123456789abcdef\njoined = yes\n" NONE,
+        GOOD "peers = \njoined = yes\nfounding = 0123456789abcdef\n",
+        GOOD "peers = \njoined = no\nfounding = 0123456789abcdef\n",
+        "tidelock 3\ncluster = blue\nid = 1\nmembers = 1=h:1,2=h:2\nnumber = 0\n"
+        "incarnation = 0123456789abcdef\npeers = \njoined = no\n" NONE,
     };
+#undef NONE
+#undef GOOD
 #undef HEAD
 
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
@@ -128,9 +137,9 @@ static void a_damaged_identity_is_refused(void)
 static void the_identity_of_another_format_is_refused(void)
 {
     const char *others[] = { "tidelock 1\ncluster = blue\nid = 1\nmembers = 1=h:1\n",
-                             "tidelock 3\nwhatever\n" };
+                             "tidelock 2\nwhatever\n", "tidelock 4\n" };
 
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < 3; i++) {
         write_identity("g", others[i]);
         configure("g", "blue", 1, "1=h:1");
         IS(open_dir(), ERR_OTHER_VERSION);
@@ -238,8 +247,111 @@ static void joining_is_kept_and_a_server_alone_has_joined(void)
     datadir_close(&dir);
     configure("n", "blue", 1, "1=h:1");
     IS(open_dir(), 0);
-    OK(dir.identity.joined);
+    OK(dir.identity.joined && dir.identity.is_new);
     datadir_close(&dir);
+    IS(open_dir(), 0); /* no log is missed before there was one */
+    IS(identity_settle(&dir.identity, why), 0);
+    datadir_close(&dir);
+    IS(open_dir(), ERR_DAMAGED);
+    make_log("n");
+    IS(open_dir(), 0);
+    OK(dir.identity.joined && !dir.identity.is_new);
+    datadir_close(&dir);
+}
+
+/* What a cluster answered that takes server 3 in. */
+static void admit(const char *name)
+{
+    const struct identity_place place = {
+        .number = 4, .incarnation = 77, .founding = 99, .known = { 11, 22, 77 }
+    };
+    char path[300];
+
+    configure(name, "blue", 3, "1=h:1,2=h:2,3=h:3");
+    snprintf(path, sizeof path, "%s/%s", top, name);
+    mkdir(path, 0700);
+    IS(identity_admit(&dir.identity, path, &config, &place, why), 0);
+    make_log(name);
+}
+
+/* As who joined is started again: with --join, or with its id alone. */
+static void start_again(const char *name, uint32_t id, const char *join)
+{
+    config = (struct config){ .id = id };
+    snprintf(config.data, sizeof config.data, "%.100s/%.100s", top, name);
+    strcpy(config.cluster, "tidelock");
+    strcpy(config.join, join);
+}
+
+static void who_joined_takes_its_place_from_its_identity_and_join_counts_no_more(void)
+{
+    struct roster roster;
+
+    admit("q");
+    start_again("q", 0, "nowhere:1");
+    IS(open_dir(), 0);
+    IS(config.id, 3);
+    STR(config.cluster, "blue");
+    IS(config.members_count, 3);
+    OK(dir.identity.joined);
+    IS(dir.identity.founding, 99);
+    identity_roster(&dir.identity, &roster);
+    IS(roster.number, 4);
+    OK(roster_knows(&roster, 2, 22) && roster_knows(&roster, 3, 77));
+    datadir_close(&dir);
+    start_again("q", 3, "");
+    IS(open_dir(), 0);
+    datadir_close(&dir);
+    start_again("q", 2, "");
+    IS(open_dir(), ERR_CONFIG);
+}
+
+static void members_of_the_first_start_count_no_more_for_who_joined(void)
+{
+    admit("r");
+    configure("r", "blue", 3, "1=h:1,3=other:3");
+    IS(open_dir(), 0);
+    IS(config.members_count, 3);
+    datadir_close(&dir);
+}
+
+static void who_was_removed_is_refused_for_ever_and_told_what_to_do(void)
+{
+    admit("s");
+    start_again("s", 0, "nowhere:1");
+    IS(open_dir(), 0);
+    IS(identity_remove(&dir.identity, why), 0);
+    datadir_close(&dir);
+    for (int i = 0; i < 2; i++) {
+        start_again("s", 0, i == 0 ? "nowhere:1" : "");
+        config.id = i == 0 ? 0 : 3;
+        IS(open_dir(), ERR_NO_MEMBER);
+        OK(strstr(why, "removed") != NULL && strstr(why, "--rejoin") != NULL);
+    }
+}
+
+static int count_aside(const char *name, const char *what)
+{
+    char command[500];
+
+    snprintf(command, sizeof command, "test $(ls -d %s/%s/aside-*/%s | wc -l) = 1", top, name,
+             what);
+    return system(command);
+}
+
+/* The cluster is out of reach for a good reason, so the directory stays without identity. */
+static void rejoin_sets_all_aside_and_deletes_nothing(void)
+{
+    char path[300];
+
+    admit("t");
+    start_again("t", 0, "x");
+    config.rejoin = true;
+    OK(open_dir() != 0);
+    IS(count_aside("t", "identity"), 0);
+    IS(count_aside("t", "log/1.seg"), 0);
+    snprintf(path, sizeof path, "%s/t/log", top);
+    IS(access(path, F_OK), -1);
 }
 
 static void what_cannot_be_written_is_not_known(void)
@@ -303,6 +415,10 @@ int main(void)
     TEST(all_members_compute_one_founding_and_none_before_all_are_met);
     TEST(joining_is_kept_and_a_server_alone_has_joined);
     TEST(whoever_joined_is_refused_without_its_log);
+    TEST(who_joined_takes_its_place_from_its_identity_and_join_counts_no_more);
+    TEST(members_of_the_first_start_count_no_more_for_who_joined);
+    TEST(who_was_removed_is_refused_for_ever_and_told_what_to_do);
+    TEST(rejoin_sets_all_aside_and_deletes_nothing);
     TEST(what_cannot_be_written_is_not_known);
     TEST(a_log_without_an_identity_is_refused);
     TEST(a_directory_that_cannot_be_made_is_refused_by_name);
