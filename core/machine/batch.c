@@ -6,6 +6,7 @@
 #include "core/base/errors.h"
 #include "core/base/limits.h"
 #include "core/machine/result.h"
+#include "core/machine/roster.h"
 #include "core/tree/op.h"
 
 enum { BATCH_VERSION = 1 };
@@ -57,24 +58,25 @@ int txn_next(struct batch *b, struct txn *t)
 }
 
 /* The ops decode, and so nothing can stop half way when they are applied. */
-static bool ops_fit(struct bytes ops)
+static bool ops_fit(struct bytes ops, uint32_t *rosters)
 {
     struct reader r = reader_of(ops);
     struct op op;
 
     while (reader_left(&r) > 0) {
         if (op_decode(&r, &op) != 0) return false;
+        *rosters += op.kind == OP_MEMBERS;
     }
     return !r.bad;
 }
 
-static bool txns_fit(const struct batch *b)
+static bool txns_fit(struct batch *b)
 {
     struct batch walk = *b;
     struct txn t;
 
     for (uint32_t i = 0; i < b->count; i++) {
-        if (txn_next(&walk, &t) != 0 || !ops_fit(t.ops)) return false;
+        if (txn_next(&walk, &t) != 0 || !ops_fit(t.ops, &b->rosters)) return false;
     }
     return reader_done(&walk.txns);
 }
@@ -139,6 +141,25 @@ static void text_data(struct text *t, struct bytes data)
         text_number(t, " bytes=", data.len);
 }
 
+/* "number=4: 1 voter 10.0.0.1:7401, 2 joining 10.0.0.2:7401" */
+static void text_roster(struct text *t, struct bytes bytes)
+{
+    struct roster roster;
+
+    if (roster_decode(bytes, &roster) != 0) {
+        text_put(t, "(no roster)");
+        return;
+    }
+    text_number(t, "number=", roster.number);
+    for (uint32_t i = 0; i < roster.count; i++) {
+        text_number(t, i == 0 ? ": " : ", ", roster.at[i].id);
+        text_put(t, " ");
+        text_put(t, member_kind_name(roster.at[i].kind));
+        text_put(t, " ");
+        text_put(t, roster.at[i].peer);
+    }
+}
+
 static void text_op(struct text *t, const struct op *op)
 {
     text_put(t, " | ");
@@ -163,6 +184,9 @@ static void text_op(struct text *t, const struct op *op)
         break;
     case OP_SESSION_CLOSE:
         text_number(t, "id=", op->owner);
+        break;
+    case OP_MEMBERS:
+        text_roster(t, op->data);
         break;
     }
 }

@@ -30,6 +30,7 @@ struct batch {
     int64_t time_ms;
     uint64_t digest_slot, digest;
     uint32_t count;
+    uint32_t rosters; /* how many of the ops are OP_MEMBERS */
     struct reader txns; /* see txn_next() */
 };
 

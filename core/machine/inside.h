@@ -8,7 +8,8 @@
  *     lanes.c       what one session has here: calls that wait, requests held at a gap
  *     calls.c       recipe calls: run, wait, end
  *     watches.c     which calls a changed path wakes
- *     deadlines.c   calls by their time limit */
+ *     deadlines.c   calls by their time limit
+ *     changes.c     changes of the members */
 #ifndef CORE_MACHINE_INSIDE_H
 #define CORE_MACHINE_INSIDE_H
 

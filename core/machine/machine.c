@@ -3,6 +3,7 @@
 #include "core/base/check.h"
 #include "core/base/errors.h"
 #include "core/machine/result.h"
+#include "core/machine/roster.h"
 #include "core/session/session.h"
 #include "core/tree/tree.h"
 
@@ -79,6 +80,42 @@ uint64_t machine_slot(const struct machine *m)
     return m->run.slot;
 }
 
+int machine_roster(const struct machine *m, struct roster *roster)
+{
+    return roster_read(&m->applied->view, roster);
+}
+
+void machine_refound(struct machine *m, const struct roster *roster, uint64_t zxid)
+{
+    struct buf bytes = { 0 };
+
+    CHECK(zxid > m->zxid);
+    CHECK(roster_is_sound(roster));
+    m->zxid = zxid;
+    roster_encode(&bytes, roster);
+    m->applied->digesting = true;
+    roster_apply(m->applied, zxid, buf_bytes(&bytes));
+    m->applied->digesting = false;
+    buf_fini(&bytes);
+    put_place(m);
+}
+
+struct bytes machine_place_key(void)
+{
+    return applied_key;
+}
+
+bool machine_place_peek(struct bytes key, struct bytes value, uint64_t *slot)
+{
+    struct reader r = reader_of(value);
+
+    if (!bytes_equal(key, applied_key)) return false;
+    if (read_u8(&r) != APPLIED_VERSION) r.bad = true;
+    *slot = read_uint(&r);
+    if (r.bad) *slot = 0;
+    return true;
+}
+
 void machine_record(struct kv_overlay *o, const struct txn *t, uint64_t zxid)
 {
     if (t->session == 0 || t->seq == 0) return;
@@ -101,6 +138,9 @@ static void apply_ops(struct machine *m, const struct tree_context *c, struct by
         case OP_SESSION_OPEN:
         case OP_SESSION_CLOSE:
             session_apply(m->applied, c, &op);
+            break;
+        case OP_MEMBERS:
+            roster_apply(m->applied, c->zxid, op.data);
             break;
         }
     }
@@ -145,19 +185,66 @@ static void apply_batch(struct machine *m, struct batch *b, machine_txn_fn each,
     m->time_ms = b->time_ms;
 }
 
-/* A digest too old to be kept says nothing, and one of a slot that is not applied cannot
- * be: the leader had applied it before it made this batch. */
-static bool digest_fits(const struct machine *m, const struct batch *b)
+bool machine_digest(const struct machine *m, uint64_t slot, uint64_t *digest)
 {
-    if (b->digest_slot > m->run.slot) return false;
-    if (b->digest_slot < m->digests_first) return true;
-    if (m->run.slot - b->digest_slot >= MACHINE_DIGESTS) return true;
-    return b->digest == m->digests[b->digest_slot % MACHINE_DIGESTS];
+    if (slot > m->run.slot || slot < m->digests_first) return false;
+    if (m->run.slot - slot >= MACHINE_DIGESTS) return false;
+    *digest = m->digests[slot % MACHINE_DIGESTS];
+    return true;
 }
 
+/* A digest too old to be kept says nothing. */
+static void compare_digest(struct machine *m, const struct batch *b)
+{
+    uint64_t own;
+
+    if (!machine_digest(m, b->digest_slot, &own) || own == b->digest) return;
+    m->differs_slot = b->digest_slot;
+}
+
+/* The roster that the batch puts. */
+static int roster_in(struct batch b, struct roster *roster)
+{
+    struct txn t;
+    struct op op;
+
+    for (uint32_t i = 0; i < b.count && txn_next(&b, &t) == 0; i++) {
+        struct reader r = reader_of(t.ops);
+
+        while (reader_left(&r) > 0 && op_decode(&r, &op) == 0) {
+            if (op.kind == OP_MEMBERS) return roster_decode(op.data, roster);
+        }
+    }
+    return ERR_BAD_MESSAGE;
+}
+
+static bool same_members(const struct members *a, const struct members *b)
+{
+    return a->number == b->number && a->voters == b->voters && a->learners == b->learners;
+}
+
+/* What Paxos takes for the members and what the state will say of them is the same, and only
+ * the founding is told by the state alone. */
+static bool members_fit(const struct machine *m, const struct proposal *p,
+                        const struct batch *b)
+{
+    struct roster before, after;
+    struct members sets;
+
+    if (b->rosters == 0) return p->members.number == 0;
+    if (b->rosters > 1 || roster_in(*b, &after) != 0) return false;
+    if (machine_roster(m, &before) != 0) return false;
+    sets = roster_sets(&after);
+    if (p->members.number == 0) return before.number == 0;
+    return b->count == 1 && after.number == before.number + 1 &&
+           same_members(&sets, &p->members);
+}
+
+/* The leader had applied the slot of its digest before it made this batch. */
 static bool batch_fits(const struct machine *m, const struct batch *b)
 {
-    return b->zxid_first == m->zxid + 1 && b->time_ms >= m->time_ms && digest_fits(m, b);
+    return b->zxid_first == m->zxid + 1 && b->time_ms >= m->time_ms &&
+           b->digest_slot <= m->run.slot;
 }
 
 int machine_apply(struct machine *m, const struct proposal *p, machine_txn_fn each,
@@ -167,10 +254,12 @@ int machine_apply(struct machine *m, const struct proposal *p, machine_txn_fn ea
     bool valid = run_step(&run, p);
     struct batch b;
 
+    m->differs_slot = 0;
     CHECK(run.slot == m->run.slot + 1); /* M1 */
     if (valid && p->batch != NULL) {
         if (batch_decode(blob_bytes(p->batch), &b) != 0) return ERR_DAMAGED;
-        if (!batch_fits(m, &b)) return ERR_DAMAGED;
+        if (!batch_fits(m, &b) || !members_fit(m, p, &b)) return ERR_DAMAGED;
+        compare_digest(m, &b);
         apply_batch(m, &b, each, ctx);
     }
     m->run = run;

@@ -15,10 +15,12 @@
 
 #include "core/kv/kv.h"
 #include "core/machine/batch.h"
+#include "core/machine/roster.h"
 #include "core/paxos/run.h"
 
 enum { MACHINE_DIGESTS = 2 * WINDOW_MAX }; /* a batch's digest_slot is at most a window old */
 
+/* Cell 'm' "members" is the roster: see roster.h. */
 struct machine {
     struct kv_overlay *applied; /* borrowed */
     struct run run;             /* run.slot is the applied slot */
@@ -26,6 +28,7 @@ struct machine {
     int64_t time_ms;
     uint64_t digests[MACHINE_DIGESTS]; /* of slot s at s % MACHINE_DIGESTS */
     uint64_t digests_first;            /* none is known below: what the state was loaded at */
+    uint64_t differs_slot; /* where the digest in the batch applied last is not ours; 0 */
     struct buf scratch;
 };
 
@@ -40,9 +43,10 @@ int machine_init(struct machine *m, struct kv_overlay *applied);
 void machine_fini(struct machine *m);
 
 /* Applies what was chosen in slot m->run.slot + 1. `counted` tells whether it was valid.
- * Returns 0; ERR_DAMAGED when the batch does not decode or this replica's digest differs
- * from the leader's, and then nothing has changed: the caller stops this replica and names
- * the slot. */
+ * Returns 0; ERR_DAMAGED when the batch does not decode or does not go on from this state,
+ * and then nothing has changed: the caller stops this replica and names the slot. When the
+ * batch names another digest than this replica's, it is applied and `differs_slot` says so:
+ * the caller finds out who is wrong. */
 int machine_apply(struct machine *m, const struct proposal *p, machine_txn_fn each, void *ctx,
                   bool *counted);
 
@@ -52,6 +56,19 @@ int machine_apply(struct machine *m, const struct proposal *p, machine_txn_fn ea
 void machine_record(struct kv_overlay *o, const struct txn *t, uint64_t zxid);
 
 uint64_t machine_slot(const struct machine *m);
+/* The roster behind the applied slot; number 0: the state has none yet. ERR_DAMAGED. */
+int machine_roster(const struct machine *m, struct roster *roster);
+/* After `slot`; false when that is not applied, or too long ago to be known still. */
+bool machine_digest(const struct machine *m, uint64_t slot, uint64_t *digest);
+
+/* Outside of all consensus: this state is to go on by itself, under another roster, from a
+ * higher zxid on. For the recovery of a cluster whose majority is lost. */
+void machine_refound(struct machine *m, const struct roster *roster, uint64_t zxid);
+
+/* For who moves cells without a machine: true when `key` is that of the place; then `slot` is
+ * the slot that `value` names, 0 when it names none. */
+bool machine_place_peek(struct bytes key, struct bytes value, uint64_t *slot);
+struct bytes machine_place_key(void);
 
 /* tree_check() and session_check() over the whole state; for tests and the simulator. */
 void machine_check(struct machine *m);

@@ -102,6 +102,16 @@ static void put_wants(struct buf *out, const struct request *r)
     buf_put_bytes_raw(out, r->wants);
 }
 
+static void put_member(struct buf *out, const struct member_ask *m)
+{
+    buf_put_u8(out, (uint8_t)m->action);
+    buf_put_uint(out, m->id);
+    buf_put_u8(out, (uint8_t)m->kind);
+    buf_put_u64(out, m->incarnation);
+    buf_put_bytes(out, m->peer);
+    buf_put_bytes(out, m->client);
+}
+
 void request_encode(struct buf *out, const struct request *r)
 {
     buf_put_u8(out, REQUEST_VERSION);
@@ -129,6 +139,9 @@ void request_encode(struct buf *out, const struct request *r)
         buf_put_bytes(out, r->secret);
         break;
     case REQUEST_SESSION_CLOSE:
+        break;
+    case REQUEST_MEMBER:
+        put_member(out, &r->member);
         break;
     }
 }
@@ -184,6 +197,24 @@ static int read_call(struct reader *reader, struct request *r)
     return 0;
 }
 
+/* Whether what is asked makes sense is roster_change()'s to say. */
+static int read_member(struct reader *reader, struct member_ask *m)
+{
+    uint8_t action = read_u8(reader), kind;
+    uint64_t id = read_uint(reader);
+
+    kind = read_u8(reader);
+    if (reader->bad || id > NODES_MAX || kind > MEMBER_LEARNER) return ERR_BAD_MESSAGE;
+    if (action < MEMBER_ADD || action > MEMBER_REMOVE) return ERR_BAD_MESSAGE;
+    *m = (struct member_ask){ .action = (enum member_action)action,
+                              .id = (uint32_t)id,
+                              .kind = (enum member_kind)kind };
+    m->incarnation = read_u64(reader);
+    m->peer = read_bytes(reader, MEMBER_ADDRESS_MAX);
+    m->client = read_bytes(reader, MEMBER_ADDRESS_MAX);
+    return reader->bad ? ERR_BAD_MESSAGE : 0;
+}
+
 static int read_body(struct reader *reader, struct request *r)
 {
     switch (r->kind) {
@@ -200,6 +231,8 @@ static int read_body(struct reader *reader, struct request *r)
         return r->secret.len != SESSION_SECRET_BYTES ? ERR_BAD_MESSAGE : 0;
     case REQUEST_SESSION_CLOSE:
         return 0;
+    case REQUEST_MEMBER:
+        return read_member(reader, &r->member);
     }
     return ERR_BAD_MESSAGE;
 }
@@ -218,11 +251,18 @@ static bool names_fit(const struct request *r)
     case REQUEST_CANCEL:
         return r->seq == 0;
     case REQUEST_SESSION_OPEN:
+    case REQUEST_MEMBER:
         return false;
     case REQUEST_SESSION_CLOSE:
         return true;
     }
     return false;
+}
+
+bool request_is_member(struct bytes bytes)
+{
+    return bytes.len >= 2 && bytes.ptr[0] == REQUEST_VERSION &&
+           bytes.ptr[1] == REQUEST_MEMBER;
 }
 
 int request_decode(struct bytes bytes, struct request *r)
@@ -235,7 +275,7 @@ int request_decode(struct bytes bytes, struct request *r)
     if (reader.bad) return ERR_BAD_MESSAGE;
     if (version != REQUEST_VERSION) return ERR_OTHER_VERSION;
     if (bytes.len > ENCODED_BYTES_MAX) return ERR_TOO_LARGE;
-    if (kind < REQUEST_WRITE || kind > REQUEST_SESSION_CLOSE) return ERR_BAD_MESSAGE;
+    if (kind < REQUEST_WRITE || kind > REQUEST_MEMBER) return ERR_BAD_MESSAGE;
     r->session = read_uint(&reader);
     r->seq = read_uint(&reader);
     r->ack = read_uint(&reader);

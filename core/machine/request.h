@@ -9,6 +9,8 @@
  *     CANCEL         seq of the waiting call; seq itself is 0
  *     SESSION_OPEN   timeout_ms | secret bytes (drawn by the server, never by a client)
  *     SESSION_CLOSE  nothing more; seq may be 0
+ *     MEMBER         action u8 | id | kind u8 | incarnation u64 | peer bytes | client bytes;
+ *                    in no session
  *     want           kind u8 | path bytes | by kind: CHECK version+1 | CHECK_ABSENT | GUARD
  *                    token | CREATE flags data | SET version+1 data | DELETE version+1
  *                    (version -1 = any, so 0 stands for any)
@@ -17,6 +19,7 @@
 #define CORE_MACHINE_REQUEST_H
 
 #include "core/base/bytes.h"
+#include "core/machine/roster.h"
 
 enum request_kind {
     REQUEST_WRITE = 1,
@@ -24,6 +27,7 @@ enum request_kind {
     REQUEST_CANCEL,
     REQUEST_SESSION_OPEN,
     REQUEST_SESSION_CLOSE,
+    REQUEST_MEMBER, /* only resolver_change() takes it: it is alone in its slot */
 };
 
 enum want_kind {
@@ -53,12 +57,15 @@ struct request {
     uint64_t timeout_ms;                 /* CALL, SESSION_OPEN */
     uint64_t target_seq;                 /* CANCEL */
     struct bytes secret;                 /* SESSION_OPEN */
+    struct member_ask member;            /* MEMBER */
 };
 
 void request_encode(struct buf *out, const struct request *r); /* appends */
 /* All ranges and every want checked; borrowed from `bytes`. ERR_BAD_MESSAGE, ERR_TOO_LARGE,
  * ERR_OTHER_VERSION. Paths are judged later, by tx.h, which can say what is wrong. */
 int request_decode(struct bytes bytes, struct request *r);
+/* Whether these bytes, if they decode, are a request of kind MEMBER. */
+bool request_is_member(struct bytes bytes);
 
 void want_encode(struct buf *out, const struct want *w); /* appends; for request.wants */
 /* Reads the next want of a reader over request.wants; ERR_BAD_MESSAGE. */

@@ -15,8 +15,8 @@ struct resolver *resolver_new(const struct resolver_config *config, struct machi
     r->seed = config->seed;
     r->machine = m;
     r->expiry = expiry_new();
-    kv_overlay_init(&r->pending, &m->applied->view, r->seed);
-    tx_init(&r->tx, &r->pending.view, r->seed);
+    kv_overlay_init(&r->pending, &m->applied->view, m->applied->view.seed);
+    tx_init(&r->tx, &r->pending.view, m->applied->view.seed);
     list_init(&r->lanes_all);
     list_init(&r->ready);
     list_init(&r->ripe);
@@ -113,6 +113,8 @@ static int resolve_new(struct resolver *r, const struct asker *a, const struct r
         return 0;
     case REQUEST_SESSION_CLOSE:
         return lease_close(r, a);
+    case REQUEST_MEMBER:
+        return ERR_BAD_MESSAGE; /* resolver_change() has those */
     }
     CHECK(false);
     return 0;

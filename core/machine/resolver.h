@@ -16,6 +16,7 @@
 #define CORE_MACHINE_RESOLVER_H
 
 #include "core/machine/machine.h"
+#include "core/machine/roster.h"
 #include "core/machine/script.h"
 
 struct resolver;
@@ -48,6 +49,17 @@ struct resolver_request {
  * code when it was not taken (ERR_BUSY, ERR_BAD_MESSAGE): then see resolver_refuse().
  * resolver_room() must be true. */
 int resolver_submit(struct resolver *r, const struct resolver_request *request,
+                    struct resolver_time time);
+
+/* A request of kind MEMBER. It is alone: nothing stands in the open batch and every batch
+ * taken is applied (CHECK). The batch that it leaves must be the next one taken and proposed
+ * with `change`; with number 0 that is none, and it is a batch like any other: the request
+ * was refused, or asks for what is so already. `heard` are the members that answered lately:
+ * who would leave no majority of voters among them is refused. */
+void resolver_change(struct resolver *r, const struct resolver_request *request,
+                     struct resolver_time time, nodes_set heard, struct members *change);
+/* On a state that has no roster yet: puts the one that the cluster was founded with. */
+void resolver_found(struct resolver *r, const struct roster *founders,
                     struct resolver_time time);
 
 /* Answers a request that was not taken, through the batch like everything else, with `code`

@@ -24,7 +24,8 @@ struct result {
     int64_t index;        /* of the want that failed; -1 = none */
     uint32_t parts_count;
     struct bytes parts;   /* encoded; see result_part_next() */
-    struct bytes value;   /* CALL: one MessagePack value; null bytes = none */
+    struct bytes value;   /* CALL: one MessagePack value; MEMBER: the roster (roster.h), and
+                             its part of kind 0 names the member; null bytes = none */
 };
 
 void result_encode(struct buf *out, const struct result *r); /* appends */

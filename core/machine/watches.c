@@ -124,6 +124,7 @@ static void op_wake(struct resolver *r, const struct op *op)
         break;
     case OP_SESSION_OPEN:
     case OP_SESSION_CLOSE:
+    case OP_MEMBERS:
         break;
     }
 }

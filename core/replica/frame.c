@@ -3,7 +3,10 @@
 #include "core/base/check.h"
 #include "core/base/errors.h"
 
-enum { FRAME_VERSION = 1 };
+enum { FRAME_VERSION = 2 };
+
+/* No state has so many; above it sums of numbers could overflow. */
+#define SNAPSHOT_CHUNKS_MAX (UINT64_C(1) << 48)
 
 void frame_put_request(struct buf *out, uint64_t tag, struct bytes request)
 {
@@ -22,6 +25,25 @@ static void put_reign(struct buf *out, const struct frame *f)
     buf_put_uint(out, f->reign.node);
     buf_put_uint(out, f->boot);
     buf_put_uint(out, f->number);
+}
+
+static void put_ask(struct buf *out, const struct frame *f)
+{
+    buf_put_uint(out, f->slot);
+    buf_put_uint(out, f->number);
+    buf_put_uint(out, f->limit);
+    buf_put_u8(out, f->again);
+    buf_put_u64(out, f->sum);
+    buf_put_bytes(out, f->cursor);
+}
+
+static void put_chunk(struct buf *out, const struct frame *f)
+{
+    buf_put_uint(out, f->slot);
+    buf_put_uint(out, f->number);
+    buf_put_u8(out, f->last);
+    buf_put_u64(out, f->sum_before);
+    buf_put_u64(out, f->sum);
 }
 
 void frame_encode(struct buf *out, const struct frame *f)
@@ -48,6 +70,23 @@ void frame_encode(struct buf *out, const struct frame *f)
         buf_put_uint(out, f->boot);
         buf_put_uint(out, f->id);
         buf_put_uint(out, f->index);
+        return;
+    case FRAME_SNAPSHOT_OFFER:
+        buf_put_uint(out, f->slot);
+        return;
+    case FRAME_SNAPSHOT_ASK:
+        put_ask(out, f);
+        return;
+    case FRAME_SNAPSHOT_CHUNK:
+        put_chunk(out, f);
+        return;
+    case FRAME_FULL:
+        buf_put_u8(out, f->again);
+        return;
+    case FRAME_DIGEST:
+        buf_put_uint(out, f->slot);
+        buf_put_u8(out, f->again);
+        buf_put_u64(out, f->sum);
         return;
     }
     CHECK(false);
@@ -101,6 +140,36 @@ static void read_items(struct reader *r, struct frame *f)
     }
 }
 
+static bool read_bool(struct reader *r)
+{
+    uint8_t value = read_u8(r);
+
+    if (value > 1) r->bad = true;
+    return value == 1;
+}
+
+static void read_ask(struct reader *r, struct frame *f)
+{
+    f->slot = read_uint(r);
+    f->number = read_uint(r);
+    f->limit = read_uint(r);
+    f->again = read_bool(r);
+    f->sum = read_u64(r);
+    f->cursor = read_bytes(r, FRAME_CELL_KEY_MAX);
+    if (f->limit < f->number || f->number > SNAPSHOT_CHUNKS_MAX) r->bad = true;
+}
+
+static void read_chunk(struct reader *r, struct frame *f)
+{
+    f->slot = read_uint(r);
+    f->number = read_uint(r);
+    f->last = read_bool(r);
+    f->sum_before = read_u64(r);
+    f->sum = read_u64(r);
+    f->items = read_raw(r, reader_left(r));
+    if (f->slot == 0 || f->number == 0) r->bad = true;
+}
+
 int frame_decode(struct bytes bytes, struct frame *f)
 {
     struct reader r = reader_of(bytes);
@@ -129,6 +198,24 @@ int frame_decode(struct bytes bytes, struct frame *f)
         f->id = read_uint(&r);
         f->index = read_uint(&r);
         break;
+    case FRAME_SNAPSHOT_OFFER:
+        f->slot = read_uint(&r);
+        if (f->slot == 0) r.bad = true;
+        break;
+    case FRAME_SNAPSHOT_ASK:
+        read_ask(&r, f);
+        break;
+    case FRAME_SNAPSHOT_CHUNK:
+        read_chunk(&r, f);
+        break;
+    case FRAME_FULL:
+        f->again = read_bool(&r);
+        break;
+    case FRAME_DIGEST:
+        f->slot = read_uint(&r);
+        f->again = read_bool(&r);
+        f->sum = read_u64(&r);
+        break;
     default: /* a byte from the network may be anything */
         return ERR_BAD_MESSAGE;
     }
@@ -148,6 +235,16 @@ const char *frame_name(const struct frame *f)
         return "read_ask";
     case FRAME_READ_OK:
         return "read_ok";
+    case FRAME_SNAPSHOT_OFFER:
+        return "snapshot_offer";
+    case FRAME_SNAPSHOT_ASK:
+        return "snapshot_ask";
+    case FRAME_SNAPSHOT_CHUNK:
+        return "snapshot_chunk";
+    case FRAME_DIGEST:
+        return "digest";
+    case FRAME_FULL:
+        return "full";
     }
     return "unknown";
 }

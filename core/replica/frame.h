@@ -1,12 +1,18 @@
 /* frame.h -- the bodies of what replicas send each other.
  *
- *     version u8 (1) | kind u8 | by kind, numbers as LEB128:
+ *     version u8 (2) | kind u8 | by kind, numbers as LEB128:
  *     PAXOS         a message of core/paxos/message.h
  *     FORWARD       reign.round reign.node boot number count, count times: tag, request bytes
  *                   (requests number, number + 1, ... of this origin in this reign)
  *     FORWARD_NEXT  reign.round reign.node boot number  (the leader's next expected number)
  *     READ_ASK      boot id count, count times: session to renew
  *     READ_OK       boot id index    (read when this slot is applied; answers id)
+ *     DIGEST        slot again u8 sum u64  (the sender's digest after the slot; 1: and yours?)
+ *     FULL          again u8    (1: the sender's disk is full; 0: it is not any more)
+ *     SNAPSHOT_OFFER  slot
+ *     SNAPSHOT_ASK    slot number limit again u8 sum u64 cursor bytes
+ *     SNAPSHOT_CHUNK  slot number last u8 sum_before u64 sum u64, then cells to the end
+ *                     (see core/replica/snapshot.h)
  *
  * Length and checksum around a body are the transport's (core/server/peers.h). Pure. */
 #ifndef CORE_REPLICA_FRAME_H
@@ -14,12 +20,19 @@
 
 #include "core/paxos/message.h"
 
+enum { FRAME_CELL_KEY_MAX = 4 * PATH_BYTES_MAX }; /* no cell's key is near that long */
+
 enum frame_kind {
     FRAME_PAXOS = 1,
     FRAME_FORWARD,
     FRAME_FORWARD_NEXT,
     FRAME_READ_ASK,
     FRAME_READ_OK,
+    FRAME_SNAPSHOT_OFFER,
+    FRAME_SNAPSHOT_ASK,
+    FRAME_SNAPSHOT_CHUNK,
+    FRAME_DIGEST,
+    FRAME_FULL,
 };
 
 struct frame {
@@ -28,10 +41,14 @@ struct frame {
     struct ballot reign;
     uint64_t boot, number, id, index;
     uint32_t count;
-    struct bytes items; /* FORWARD, READ_ASK: encoded; see the two readers */
+    struct bytes items; /* FORWARD, READ_ASK: encoded; see the two readers. SNAPSHOT_CHUNK:
+                           the cells, which are not looked into */
+    uint64_t slot, limit, sum, sum_before;
+    bool again, last;
+    struct bytes cursor;
 };
 
-/* Appends; items are appended by the caller behind it (see frame_put_*). */
+/* Appends; items are appended by the caller behind it (see frame_put_*), cells as they are. */
 void frame_encode(struct buf *out, const struct frame *f);
 void frame_put_request(struct buf *out, uint64_t tag, struct bytes request);
 void frame_put_session(struct buf *out, uint64_t session);

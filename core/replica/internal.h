@@ -3,6 +3,10 @@
  *     replica.c   inputs, the turn, Paxos's outputs, applying, roles
  *     writes.c    requests that go through the log: kept, sent, forwarded, answered
  *     reads.c     strong reads: shared rounds, renewals, release
+ *     digests.c   who is wrong when states differ
+ *     full.c      disks without room
+ *     membership.c  who belongs, and changes of that
+ *     install.c   snapshots: given to a peer, or taken up in place of the own state
  *     recall.c    what was applied before this start, for watches that come back
  *
  * A replica is a SERVING LEADER when it leads and has applied the first slot of its reign,
@@ -99,10 +103,40 @@ struct reads {
     struct list spare;
     uint32_t groups_count;
     uint64_t id_next, count;
-    uint64_t round_last;     /* Paxos numbers read rounds from 1 on, and only these */
+    uint64_t leased; /* how often a lease took a round's place */
     struct ask *asks;
     uint32_t asks_count;
     bool renewal_over;        /* one of the sessions to be renewed is over or ending */
+};
+
+/* --- digests --- */
+
+struct digests { /* the case at hand; slot 0 = there is none */
+    uint64_t slot;
+    nodes_set agree, differ; /* with this replica, after that slot */
+    bool doubts;             /* it differs from the leader that made the batch */
+    uint64_t since_ms, asked_ms;
+};
+
+/* --- full disks --- */
+
+struct full {
+    bool self;
+    uint64_t until_ms[NODES_MAX]; /* by id - 1: full as far as known, until then */
+    uint64_t since_ms, said_ms, moved_ms;
+};
+
+/* --- membership --- */
+
+struct membership {
+    struct roster roster; /* in force behind what is applied here, or the founders */
+    bool stated;          /* it is the state's, and not only configured */
+    bool removed;
+    /* The leader's side. */
+    bool changing;        /* a change was proposed: nothing more in this reign */
+    uint64_t reign_ms;    /* since when it leads */
+    struct replica_peer seat; /* who is to vote next; 0 = nobody */
+    uint64_t caught_up_ms[NODES_MAX]; /* by id - 1: since when a joining one keeps up */
 };
 
 /* --- the whole --- */
@@ -124,6 +158,10 @@ struct replica {
     struct buf frame, batch; /* work space */
     struct writes writes;
     struct reads reads;
+    struct snapshots snapshots;
+    struct digests digests;
+    struct full full;
+    struct membership membership;
 };
 
 /* replica.c: one Paxos step and all that follows from its output. */
@@ -133,6 +171,39 @@ void replica_send(struct replica *r, nodes_set to, uint64_t after);  /* r->frame
 uint32_t replica_serving(const struct replica *r);
 bool replica_hopeless(const struct replica *r);
 
+/* The open batch, which changes the members to these if their number is not 0. */
+bool replica_propose(struct replica *r, const struct members *members);
+void replica_stop(struct replica *r, uint64_t slot, const char *why);
+int replica_load(struct replica *r); /* machine and resolver, from what is applied */
+void replica_unload(struct replica *r);
+
+/* install.c */
+void install_init(struct replica *r);
+void install_offer(struct replica *r, uint32_t to, uint64_t slot_first);
+void install_frame_came(struct replica *r, uint32_t from, const struct frame *f);
+void install_turn(struct replica *r);
+
+void membership_init(struct replica *r);
+void membership_tell_paxos(struct replica *r); /* once it is initialized */
+int membership_load(struct replica *r);      /* from what is applied */
+void membership_follow(struct replica *r);   /* the same; tells who it concerns */
+void membership_applied(struct replica *r, const struct proposal *p, bool counted);
+bool membership_is_stranger(const struct replica *r, struct replica_peer peer);
+void membership_reign_begun(struct replica *r);
+void membership_reign_ended(struct replica *r);
+bool membership_is_next(const struct replica *r); /* nothing else may be resolved */
+bool membership_turn(struct replica *r);          /* leader: true when one was resolved */
+void membership_tick(struct replica *r);          /* leader */
+void membership_check(const struct replica *r);
+
+bool full_refuses(const struct replica *r); /* new writes: none could be taken */
+bool full_drops(const struct replica *r, const struct frame *f); /* this one needs room */
+void full_frame_came(struct replica *r, uint32_t from, const struct frame *f);
+void full_tick(struct replica *r);
+
+void digests_applied(struct replica *r, const struct proposal *p);
+void digests_frame_came(struct replica *r, uint32_t from, const struct frame *f);
+void digests_tick(struct replica *r);
 /* The machine stands where it was loaded; the log knows as chosen what is up to `chosen`. */
 void replica_recall(struct replica *r, uint64_t chosen);
 
@@ -140,7 +211,10 @@ void writes_init(struct writes *w, uint64_t boot);
 void writes_fini(struct writes *w);
 void writes_turn(struct replica *r);         /* resolve or forward what is at hand */
 bool writes_resolve(struct replica *r);      /* leader: true when some were resolved */
+bool writes_member_next(const struct replica *r, struct resolver_request *q);
+void writes_member_taken(struct replica *r); /* that one is resolved */
 void writes_refuse(struct replica *r);       /* hopeless: answer those that never left */
+void writes_abandon(struct replica *r);      /* answer all, whatever became of them */
 void writes_applied(struct replica *r, const struct txn *t, struct bytes result);
 void writes_forward_came(struct replica *r, uint32_t from, const struct frame *f);
 void writes_next_came(struct replica *r, uint32_t from, const struct frame *f);
@@ -152,6 +226,7 @@ void reads_init(struct reads *s);
 void reads_fini(struct reads *s);
 void reads_turn(struct replica *r);
 void reads_refuse(struct replica *r);
+void reads_abandon(struct replica *r);
 void reads_confirmed(struct replica *r, uint64_t round);
 void reads_release(struct replica *r);       /* those whose slot is applied */
 void reads_ask_came(struct replica *r, uint32_t from, const struct frame *f);

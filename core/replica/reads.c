@@ -4,7 +4,11 @@
  * hand, its own and the others'; when a quorum has answered it names the slot that was chosen
  * when the round began; each replica releases its group once it has applied that slot. A
  * renewal of a session rides on a read: the leader moves the deadline before the round
- * begins, so the round confirms that it was a leader when it did. */
+ * begins, so the round confirms that it was a leader when it did.
+ *
+ * A leader that holds a lease sends no round: it was the only leader when the clock was read
+ * for this turn, and that was after every read at hand had come. What was chosen by then is
+ * what they must see, however late they are answered. */
 #include <stdlib.h>
 
 #include "core/base/check.h"
@@ -181,11 +185,11 @@ static uint64_t round_index(const struct replica *r)
     return r->reads.renewal_over ? proposed : paxos_chosen(r->paxos);
 }
 
-static void begin_round(struct replica *r)
+/* All that waits goes with this round. */
+static void take_up(struct replica *r, uint64_t round)
 {
     struct reads *s = &r->reads;
-
-    uint64_t index = round_index(r), round = ++s->round_last;
+    uint64_t index = round_index(r);
 
     s->renewal_over = false;
     LIST_EACH(at, &s->groups)
@@ -202,8 +206,31 @@ static void begin_round(struct replica *r)
         s->asks[i].round = round;
         s->asks[i].index = index;
     }
+}
+
+static void begin_round(struct replica *r)
+{
+    uint64_t round = paxos_round_next(r->paxos);
+
+    take_up(r, round);
     replica_step(r, &(struct paxos_input){ .kind = PAXOS_IN_READ });
     CHECK(r->out.round == round); /* a lone server confirmed it within the step */
+}
+
+static bool has_lease(const struct replica *r)
+{
+    return r->time.now_ms < paxos_lease_until_ms(r->paxos);
+}
+
+/* Who is the only leader now also was when the rounds that are on their way began: they are
+ * confirmed as well. */
+static void confirm_by_lease(struct replica *r)
+{
+    uint64_t round = paxos_round_next(r->paxos);
+
+    take_up(r, round);
+    r->reads.leased++;
+    reads_confirmed(r, round);
 }
 
 static void answer_ask(struct replica *r, const struct ask *a)
@@ -304,7 +331,7 @@ void reads_release(struct replica *r)
     }
 }
 
-void reads_refuse(struct replica *r)
+static void refuse_all(struct replica *r, int code)
 {
     close_open_group(&r->reads);
     LIST_EACH_SAFE(at, after, &r->reads.groups)
@@ -312,10 +339,20 @@ void reads_refuse(struct replica *r)
         struct read_group *g = group_of(at);
 
         for (uint32_t i = 0; i < g->count; i++) {
-            r->io.ready(r->io.ctx, g->reads[i].tag, ERR_NO_QUORUM);
+            r->io.ready(r->io.ctx, g->reads[i].tag, code);
         }
         group_retire(&r->reads, g);
     }
+}
+
+void reads_refuse(struct replica *r)
+{
+    refuse_all(r, ERR_NO_QUORUM);
+}
+
+void reads_abandon(struct replica *r)
+{
+    refuse_all(r, ERR_CLOSED);
 }
 
 void reads_turn(struct replica *r)
@@ -332,5 +369,9 @@ void reads_turn(struct replica *r)
     /* The end of a session that stands in the open batch has no slot yet, so no read could
      * wait for it: the round begins in the turn in which that batch is proposed. */
     if (r->reads.renewal_over && resolver_has_batch(r->resolver)) return;
-    begin_round(r);
+    if (has_lease(r)) {
+        confirm_by_lease(r);
+    } else {
+        begin_round(r);
+    }
 }

@@ -4,6 +4,7 @@
 
 #include "core/base/check.h"
 #include "core/base/errors.h"
+#include "core/paxos/members.h"
 #include "core/replica/internal.h"
 
 static bool ballot_is(struct ballot a, struct ballot b)
@@ -26,7 +27,7 @@ static void txn_applied(void *ctx, const struct txn *t, uint64_t zxid, struct by
     if (t->origin == r->self && (t->flags & TXN_FINAL) != 0) writes_applied(r, t, result);
 }
 
-static void stop(struct replica *r, uint64_t slot, const char *why)
+void replica_stop(struct replica *r, uint64_t slot, const char *why)
 {
     if (r->stopped) return;
     r->stopped = true;
@@ -40,11 +41,13 @@ static void apply(struct replica *r, uint64_t slot, const struct proposal *p)
     if (r->stopped) return;
     CHECK(slot == machine_slot(&r->machine) + 1); /* M1 */
     if (machine_apply(&r->machine, p, txn_applied, r, &counted) != 0) {
-        stop(r, slot, "the state differs from the leader's, or the batch is no batch");
+        replica_stop(r, slot, "the batch is no batch, or does not go on from the state here");
         return;
     }
     if (resolver_started(r->resolver)) resolver_applied(r->resolver, r->machine.zxid);
     r->io.applied(r->io.ctx, slot, p, counted);
+    digests_applied(r, p);
+    membership_applied(r, p, counted);
 }
 
 /* --- catch-up: a peer asked for chosen slots --- */
@@ -77,7 +80,10 @@ static void serve(struct replica *r, uint32_t to, uint64_t slot_first)
 
     if (slot_last > chosen) slot_last = chosen;
     for (uint64_t slot = slot_first; slot <= slot_last; slot++) {
-        if (r->io.read_log(r->io.ctx, slot, &p) != 0) return; /* another peer may have it */
+        if (r->io.read_log(r->io.ctx, slot, &p) != 0) {
+            if (slot == slot_first) install_offer(r, to, slot_first);
+            return;
+        }
         bytes += blob_bytes(p.batch).len;
         if (bytes >= LEARN_BYTES_MAX) slot_last = slot;
         send_learn(r, to, slot, &p, slot == slot_last);
@@ -91,8 +97,22 @@ static void leadership_lost(struct replica *r)
 {
     resolver_stop(r->resolver);
     r->reign = (struct ballot){ 0 };
+    membership_reign_ended(r);
     writes_leader_lost(r);
     reads_leader_lost(r);
+}
+
+/* The very first reign also says who founded the cluster. */
+static void take_opening(struct replica *r)
+{
+    uint32_t origins;
+
+    if (r->membership.stated) {
+        resolver_take_opening(r->resolver, resolver_now(r), &r->batch);
+        return;
+    }
+    resolver_found(r->resolver, &r->config.founders, resolver_now(r));
+    CHECK(resolver_take(r->resolver, &r->batch, &origins));
 }
 
 /* A reign opens with an empty batch: once that is applied here, all that went before it is
@@ -100,14 +120,15 @@ static void leadership_lost(struct replica *r)
 static void reign_open(struct replica *r)
 {
     r->reign = paxos_ballot(r->paxos);
+    membership_reign_begun(r);
     resolver_start(r->resolver, r->time.now_ms);
-    resolver_take_opening(r->resolver, resolver_now(r), &r->batch);
+    take_opening(r);
 
     struct blob *batch = blob_new(buf_bytes(&r->batch));
 
     replica_step(r, &(struct paxos_input){ .kind = PAXOS_IN_PROPOSE,
                                            .batch = batch,
-                                           .urgent = r->config.paxos.voters });
+                                           .urgent = members_all(paxos_members(r->paxos)) });
     blob_unref(batch);
 }
 
@@ -196,7 +217,7 @@ static bool has_quorum(const struct replica *r)
 {
     int heard = __builtin_popcount(paxos_quorum_heard(r->paxos));
 
-    return heard > __builtin_popcount(r->config.paxos.voters) / 2;
+    return heard > __builtin_popcount(paxos_members(r->paxos)->voters) / 2;
 }
 
 /* Who hands over leaves all that is new to its successor. */
@@ -215,32 +236,48 @@ void replica_tick(struct replica *r, struct replica_time time)
     /* E2: a leader that did not run heard nobody; that must not cost anybody the session. */
     if (r->reign.round != 0 && lost > STALL_MS) resolver_stalled(r->resolver, lost);
     replica_step(r, &(struct paxos_input){ .kind = PAXOS_IN_TICK });
-    if (resolves(r) && has_quorum(r) && resolver_room(r->resolver)) {
+    if (resolves(r) && has_quorum(r) && !r->full.self && resolver_room(r->resolver)) {
         resolver_tick(r->resolver, resolver_now(r));
+        membership_tick(r);
     }
     if (replica_hopeless(r)) {
         writes_refuse(r);
         reads_refuse(r);
     }
+    digests_tick(r);
+    full_tick(r);
 }
 
-bool replica_receive(struct replica *r, struct replica_time time, uint32_t from,
+/* What serves learning is for everybody whom the connection let in. */
+static bool is_for_members(enum frame_kind kind)
+{
+    return kind != FRAME_PAXOS && kind != FRAME_SNAPSHOT_OFFER &&
+           kind != FRAME_SNAPSHOT_ASK && kind != FRAME_SNAPSHOT_CHUNK;
+}
+
+bool replica_receive(struct replica *r, struct replica_time time, struct replica_peer peer,
                      struct bytes bytes)
 {
+    const bool strange = membership_is_stranger(r, peer);
+    const uint32_t from = peer.id;
     struct frame f;
 
     CHECK(from >= 1 && from <= NODES_MAX);
     if (!enter(r, time)) return true;
     if (frame_decode(bytes, &f) != 0) return false;
+    if (strange && is_for_members(f.kind)) return true;
     switch (f.kind) {
     case FRAME_PAXOS:
         f.paxos.from = from;
-        replica_step(r, &(struct paxos_input){ .kind = PAXOS_IN_MESSAGE,
-                                               .message = &f.paxos });
+        if (!full_drops(r, &f)) {
+            replica_step(r, &(struct paxos_input){ .kind = PAXOS_IN_MESSAGE,
+                                                   .message = &f.paxos,
+                                                   .strange = strange });
+        }
         blob_unref(f.paxos.vote.proposal.batch);
         break;
     case FRAME_FORWARD:
-        writes_forward_came(r, from, &f);
+        if (!full_drops(r, &f)) writes_forward_came(r, from, &f);
         break;
     case FRAME_FORWARD_NEXT:
         writes_next_came(r, from, &f);
@@ -250,6 +287,17 @@ bool replica_receive(struct replica *r, struct replica_time time, uint32_t from,
         break;
     case FRAME_READ_OK:
         reads_ok_came(r, &f);
+        break;
+    case FRAME_SNAPSHOT_OFFER:
+    case FRAME_SNAPSHOT_ASK:
+    case FRAME_SNAPSHOT_CHUNK:
+        if (!full_drops(r, &f)) install_frame_came(r, from, &f);
+        break;
+    case FRAME_DIGEST:
+        digests_frame_came(r, from, &f);
+        break;
+    case FRAME_FULL:
+        full_frame_came(r, from, &f);
         break;
     }
     return true;
@@ -274,15 +322,9 @@ void replica_peer_up(struct replica *r, struct replica_time time, uint32_t node)
     reads_peer_up(r);
 }
 
-void replica_flushed(struct replica *r, struct replica_time time, uint64_t slot)
-{
-    if (!enter(r, time)) return;
-    replica_step(r, &(struct paxos_input){ .kind = PAXOS_IN_FLUSHED, .slot = slot });
-}
-
 int replica_transfer(struct replica *r, struct replica_time time, uint32_t node)
 {
-    const nodes_set others = r->config.paxos.voters & ~node_bit(r->self);
+    const nodes_set others = paxos_members(r->paxos)->voters & ~node_bit(r->self);
 
     if (!enter(r, time) || replica_serving(r) != r->self) return ERR_NOT_LEADER;
     if (paxos_transferring(r->paxos)) return ERR_BUSY;
@@ -294,7 +336,7 @@ int replica_transfer(struct replica *r, struct replica_time time, uint32_t node)
 }
 
 /* One slot for all that is at hand. False: nothing was proposed. */
-static bool propose(struct replica *r)
+bool replica_propose(struct replica *r, const struct members *members)
 {
     uint32_t origins = 0;
 
@@ -305,7 +347,8 @@ static bool propose(struct replica *r)
 
     replica_step(r, &(struct paxos_input){ .kind = PAXOS_IN_PROPOSE,
                                            .batch = batch,
-                                           .urgent = origins & r->config.paxos.voters });
+                                           .members = *members,
+                                           .urgent = origins });
     blob_unref(batch);
     return true;
 }
@@ -318,16 +361,21 @@ void replica_turn(struct replica *r, struct replica_time time)
     if (resolves(r)) {
         resolver_turn(r->resolver);
         do {
-            writes_resolve(r);
-        } while (propose(r));
+            do {
+                writes_resolve(r);
+            } while (replica_propose(r, &(struct members){ 0 }));
+        } while (resolves(r) && membership_turn(r));
     }
     reads_turn(r);
     reads_release(r);
+    install_turn(r);
 }
 
 bool replica_again(const struct replica *r)
 {
-    return !r->stopped && resolves(r) && resolver_is_tired(r->resolver);
+    if (r->stopped) return false;
+    if (snapshots_again(&r->snapshots)) return true;
+    return resolves(r) && resolver_is_tired(r->resolver);
 }
 
 /* --- life --- */
@@ -343,6 +391,9 @@ static int replay(struct replica *r, uint64_t chosen, char *why, size_t why_size
 
         if (code == 0) {
             code = machine_apply(&r->machine, &p, txn_applied, r, &counted);
+            /* Of its own digest a replica need not ask others; those of other leaders are
+             * judged by a majority when it meets them again. */
+            if (r->machine.differs_slot != 0 && p.reign.node == r->self) code = ERR_DAMAGED;
             if (code == 0) r->io.applied(r->io.ctx, slot, &p, counted);
             blob_unref(p.batch);
         }
@@ -355,6 +406,26 @@ static int replay(struct replica *r, uint64_t chosen, char *why, size_t why_size
         }
     }
     return 0;
+}
+
+int replica_load(struct replica *r)
+{
+    const struct resolver_config resolver = { r->config.scripts, r->config.seed };
+    int code = machine_init(&r->machine, r->config.applied);
+
+    r->resolver = resolver_new(&resolver, &r->machine); /* on what machine_init() loaded */
+    queries_init(&r->queries, r->config.scripts, &r->machine, r->config.seed);
+    return code;
+}
+
+void replica_unload(struct replica *r)
+{
+    if (r->resolver != NULL) {
+        resolver_free(r->resolver);
+        queries_fini(&r->queries);
+    }
+    r->resolver = NULL;
+    machine_fini(&r->machine);
 }
 
 static struct replica *alloc(const struct replica_config *config, struct replica_time time)
@@ -371,6 +442,8 @@ static struct replica *alloc(const struct replica_config *config, struct replica
     r->leaderless_ms = time.now_ms;
     writes_init(&r->writes, config->boot);
     reads_init(&r->reads);
+    install_init(r);
+    membership_init(r);
     return r;
 }
 
@@ -379,23 +452,27 @@ struct replica *replica_new(const struct replica_config *config,
                             char *why, size_t why_size)
 {
     struct replica *r = alloc(config, time);
-    struct resolver_config resolver = { config->scripts, config->seed };
+    struct members members;
     uint64_t chosen;
 
     r->paxos = paxos_new(&config->paxos);
-    if (machine_init(&r->machine, config->applied) != 0) {
+    if (replica_load(r) != 0) {
         snprintf(why, why_size, "the stored state does not say at which slot it stands: it "
                                 "is damaged or of another version");
         goto fail;
     }
-    r->resolver = resolver_new(&resolver, &r->machine); /* on what machine_init() loaded */
-    queries_init(&r->queries, config->scripts, &r->machine, config->seed);
     replica_recall(r, restored->chosen);
     if (replay(r, restored->chosen, why, why_size) != 0) goto fail;
 
     /* The state at rest may be ahead of the log: what was applied is chosen. */
     chosen = machine_slot(&r->machine);
-    paxos_init(r->paxos, restored->promised, chosen, time.now_ms);
+    if (membership_load(r) != 0) {
+        snprintf(why, why_size, "the roster in the stored state is damaged");
+        goto fail;
+    }
+    members = roster_sets(&r->membership.roster);
+    paxos_init(r->paxos, restored->promised, &r->machine.run, &members, time.now_ms);
+    membership_tell_paxos(r);
     for (uint32_t i = 0; i < restored->votes_count; i++) {
         if (restored->votes[i].slot > chosen) paxos_restore(r->paxos, &restored->votes[i]);
     }
@@ -408,13 +485,10 @@ fail:
 void replica_free(struct replica *r)
 {
     if (r == NULL) return;
+    snapshots_fini(&r->snapshots);
     writes_fini(&r->writes);
     reads_fini(&r->reads);
-    if (r->resolver != NULL) {
-        resolver_free(r->resolver);
-        queries_fini(&r->queries);
-    }
-    machine_fini(&r->machine);
+    replica_unload(r);
     paxos_free(r->paxos);
     buf_fini(&r->frame);
     buf_fini(&r->batch);
@@ -435,10 +509,15 @@ struct replica_status replica_status(const struct replica *r)
         .digest = r->machine.applied->digest,
         .serving = replica_serving(r) == r->self,
         .transferring = paxos_transferring(r->paxos),
+        .disk_us = paxos_disk_us(r->paxos),
+        .changing = r->reign.round != 0 && membership_is_next(r),
+        .removed = r->membership.removed,
         .pending_writes = r->writes.count,
         .pending_reads = r->reads.count,
         .sessions_leased = stats.leased,
+        .rounds_spared = r->reads.leased,
         .waiting_calls = stats.waiting,
+        .installing = snapshots_receiving(&r->snapshots),
     };
 }
 
@@ -452,9 +531,9 @@ struct queries *replica_queries(struct replica *r)
     return &r->queries;
 }
 
-uint64_t replica_trim(const struct replica *r)
+uint64_t replica_sending(const struct replica *r)
 {
-    return paxos_trim(r->paxos);
+    return snapshots_sending(&r->snapshots);
 }
 
 void replica_check(struct replica *r)
@@ -464,4 +543,6 @@ void replica_check(struct replica *r)
     CHECK(IMPLIES(r->reign.round != 0, paxos_role(r->paxos) == PAXOS_LEADING));
     CHECK((r->reign.round != 0) == resolver_started(r->resolver));
     writes_check(r);
+    membership_check(r);
+    snapshots_check(&r->snapshots);
 }

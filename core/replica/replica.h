@@ -13,18 +13,27 @@
  *     change, frames may be lost or doubled: the protocol stands it.
  *   - replica_peer_down() when the connection to a peer closes; replica_peer_up() when frames
  *     can reach it (again): what was asked of a leader before goes once more, at once.
- *   - The applied overlay is written behind and flushed by the driver, which tells
- *     replica_flushed().
+ *   - The applied overlay is written behind and flushed by the driver, and the log is cut
+ *     by it, below what is flushed.
  *
  * REQUESTS of clients have a tag, unique on this server while it runs: the driver's handle.
  * A driver whose client has gone just ignores the answer.
  *   - A write is answered exactly once by io.answer: its result, or a code when it is in no
- *     batch (ERR_NO_QUORUM). It is submitted again by itself across
+ *     batch (ERR_NO_QUORUM), or ERR_CLOSED when this replica took up a peer's state and cannot
+ *     know. It is submitted again by itself across
  *     leader changes until then: the origin sends a request to a reign once, in order and
  *     numbered, and to the next reign only after it has applied that reign's first slot
  *     without meeting the answer, so that nothing is applied twice (see README.md).
  *   - A read is confirmed exactly once by io.ready: the state now applied here may be read,
  *     or ERR_NO_QUORUM.
+ *
+ * MEMBERS. A request of kind MEMBER (request.h) is a write like any other, and may be asked
+ * anywhere. The leader lets what is under way be decided, proposes the change alone, and goes
+ * on in a new reign; nothing that is asked meanwhile fails by it. A leader that is to go, or
+ * to vote no more, hands over first. A joining member is seated by the leader when it has
+ * caught up. STRANGERS, who are not the server that the roster applied here means by their
+ * id, are heard only as far as learning goes (README.md says why): so each frame comes with
+ * the incarnation of the server that sent it.
  *
  * Invariants: C1 each tag is answered once. C2 no answer names a zxid that is not applied.
  * C3 a request is resolved at most once a reign, and in the order of submission. C4 strong
@@ -37,11 +46,12 @@
 #include "core/machine/query.h"
 #include "core/machine/resolver.h"
 #include "core/paxos/paxos.h"
+#include "core/replica/snapshot.h"
 
 struct replica;
 
 struct replica_time {
-    uint64_t now_ms; /* monotonic, never 0 */
+    uint64_t now_ms; /* monotonic, never 0; with leases see the driver's duty in paxos.h */
     int64_t wall_ms; /* UTC */
 };
 
@@ -69,13 +79,21 @@ struct replica_io {
      * earlier life applied, the last of them being where the state stands, and the first and
      * last transaction that it gave; 0: none. As far back as the log lets us know. */
     void (*recalled)(void *ctx, uint64_t slot, uint64_t zxid_first, uint64_t zxid_last);
+    /* The roster that this replica goes by has changed: see replica_roster(). */
+    void (*members)(void *ctx);
+    /* This server is no member any more; it takes no part from now on. */
+    void (*removed)(void *ctx);
     /* This replica's state differs from the leader's, or cannot go on: stop the server. */
     void (*stop)(void *ctx, uint64_t slot, const char *why);
 };
 
 struct replica_config {
     struct paxos_config paxos;
+    struct roster founders; /* what the cluster was founded with, number 1; number 0 for a
+                               server that joined later and learns it. See replica_found() */
+    uint64_t incarnation;   /* of this server */
     struct replica_io io;
+    struct snapshot_store store;
     struct scripts *scripts;      /* may be NULL */
     struct kv_overlay *applied;   /* the state, borrowed */
     uint64_t boot;                /* this start's number: the log counts them */
@@ -96,27 +114,41 @@ struct replica *replica_new(const struct replica_config *config,
                             char *why, size_t why_size);
 void replica_free(struct replica *r);
 
+/* The founders, known only now: before the first tick, and only on a state that knows no
+ * roster of its own yet; else it is ignored. The sets of ids are those of the first start. */
+void replica_found(struct replica *r, const struct roster *founders);
+
+/* Who sent a frame, as its connection attests. */
+struct replica_peer {
+    uint32_t id;
+    uint64_t incarnation;
+};
+
 /* Inputs. */
 void replica_tick(struct replica *r, struct replica_time time);
 /* False when the bytes are no frame: the driver closes that connection. */
-bool replica_receive(struct replica *r, struct replica_time time, uint32_t from,
+bool replica_receive(struct replica *r, struct replica_time time, struct replica_peer from,
                      struct bytes frame);
 void replica_durable(struct replica *r, struct replica_time time, uint64_t seq);
 void replica_peer_down(struct replica *r, struct replica_time time, uint32_t node);
 void replica_peer_up(struct replica *r, struct replica_time time, uint32_t node);
-void replica_flushed(struct replica *r, struct replica_time time, uint64_t slot);
 void replica_turn(struct replica *r, struct replica_time time);
 /* True: scripts used up the turn and requests may be left, so do not sleep before the next. */
 bool replica_again(const struct replica *r);
 
 /* Requests of local clients. `request` is copied. A code at once means: not taken
- * (ERR_BUSY, ERR_NO_QUORUM), and no answer will come. */
+ * (ERR_BUSY, ERR_NO_QUORUM, ERR_DISK_FULL), and no answer will come. */
 int replica_submit(struct replica *r, struct replica_time time, uint64_t tag,
                    struct bytes request);
 /* A strong read. `session` != 0 renews that session too: then ERR_SESSION_EXPIRED may be the
  * answer, and success means that a confirmed leader extended it after the call. */
 int replica_read(struct replica *r, struct replica_time time, uint64_t tag,
                  uint64_t session);
+
+/* This server's disk is full, or is not any more; told as often as wanted. While it is, new
+ * writes are refused with ERR_DISK_FULL, here and wherever none could be taken because of it,
+ * nothing that needs room is taken from others, and the leadership moves to who has room. */
+void replica_full(struct replica *r, bool full);
 
 /* The leader hands over to `node`, 0 = to whoever is ready first, and resolves nothing new
  * meanwhile: what is asked goes to the successor, by the rule above. ERR_NOT_LEADER: this
@@ -133,14 +165,25 @@ struct replica_status {
     uint64_t chosen, applied, zxid, digest;
     bool serving;         /* leads, and has applied a slot of its own reign */
     bool transferring;    /* leads, and hands over */
+    bool changing;        /* leads, and a change of the members is next or on its way */
+    bool removed;         /* is no member any more: io.removed was called */
+    bool installing;      /* gets a peer's state: clients had better go elsewhere */
+    uint32_t disk_us;       /* how long own log writes take, smoothed */
     uint64_t pending_writes, pending_reads, sessions_leased, waiting_calls;
+    uint64_t rounds_spared; /* read rounds whose place a lease took */
 };
 struct replica_status replica_status(const struct replica *r);
+/* The roster in force behind what is applied here, or the founders before there is one; number
+ * 0: nothing is known yet. Borrowed until the next call. */
+const struct roster *replica_roster(const struct replica *r);
+/* As leader: the chosen prefix that the member last told; 0 = not known. Own: as status. */
+uint64_t replica_member_chosen(const struct replica *r, uint32_t id);
 struct machine *replica_machine(struct replica *r);
 /* Runs functions on the applied state, as a read may look at it: one that must be strong
  * only once io.ready has released it. queries_turn() is the driver's duty. */
 struct queries *replica_queries(struct replica *r);
-uint64_t replica_trim(const struct replica *r); /* the log may be cut below */
+/* The slot whose state is being sent to a peer: it will ask for the log above. 0 = none. */
+uint64_t replica_sending(const struct replica *r);
 
 /* Every invariant that one replica can show; for tests and the simulator. */
 void replica_check(struct replica *r);

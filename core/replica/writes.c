@@ -4,6 +4,7 @@
 
 #include "core/base/check.h"
 #include "core/base/errors.h"
+#include "core/machine/request.h"
 #include "core/replica/internal.h"
 
 /* --- pending requests --- */
@@ -103,6 +104,7 @@ int replica_submit(struct replica *r, struct replica_time time, uint64_t tag,
     CHECK(time.now_ms >= r->time.now_ms);
     r->time = time;
     if (r->stopped || replica_hopeless(r)) return ERR_NO_QUORUM;
+    if (full_refuses(r)) return ERR_DISK_FULL;
     if (w->slots_free_count == 0 || w->bytes + request.len > PENDING_BYTES_MAX) {
         return ERR_BUSY;
     }
@@ -116,6 +118,8 @@ void writes_applied(struct replica *r, const struct txn *t, struct bytes result)
     struct pending *p = pending_find(&r->writes, t->tag);
 
     if (p == NULL) return; /* answered before, or asked in an earlier life of this server */
+    /* What was never sent is in no batch: another server had this id, and used this tag. */
+    if (!p->exposed) return;
 
     uint64_t tag = p->tag;
 
@@ -123,6 +127,17 @@ void writes_applied(struct replica *r, const struct txn *t, struct bytes result)
     if (p->number >= r->writes.acked) r->writes.acked = p->number + 1;
     pending_drop(&r->writes, p);
     r->io.answer(r->io.ctx, tag, 0, result);
+}
+
+void writes_abandon(struct replica *r)
+{
+    LIST_EACH_SAFE(at, after, &r->writes.order)
+    {
+        uint64_t tag = pending_of(at)->tag;
+
+        pending_drop(&r->writes, pending_of(at));
+        r->io.answer(r->io.ctx, tag, ERR_CLOSED, (struct bytes){ 0 });
+    }
 }
 
 /* Only what was never sent is in no batch for certain. */
@@ -317,6 +332,11 @@ void writes_forward_came(struct replica *r, uint32_t from, const struct frame *f
     if (doubled || f->number > c->next) tell_next(r, from, c->boot, c->next);
 }
 
+static bool may_resolve(const struct replica *r)
+{
+    return resolver_room(r->resolver) && !membership_is_next(r);
+}
+
 static void resolve(struct replica *r, uint32_t origin, uint64_t tag, struct bytes request)
 {
     struct resolver_request q = { .origin = origin, .tag = tag, .request = request };
@@ -326,30 +346,77 @@ static void resolve(struct replica *r, uint32_t origin, uint64_t tag, struct byt
     if (code != 0) resolver_refuse(r->resolver, &q, now, code);
 }
 
+static struct pending *unsent_take(struct writes *w)
+{
+    struct pending *p = pending_of(w->unsent);
+
+    w->unsent = w->unsent->next;
+    p->number = w->number_next++;
+    p->exposed = true;
+    return p;
+}
+
+static struct inbound *inbox_take(struct writes *w)
+{
+    struct inbound *in = LIST_FIRST(&w->inbox, struct inbound, link);
+
+    list_remove(&in->link);
+    w->inbox_count--;
+    w->inbox_bytes -= in->len;
+    return in;
+}
+
 bool writes_resolve(struct replica *r)
 {
     struct writes *w = &r->writes;
     bool some = false;
 
-    for (; w->unsent != &w->order && resolver_room(r->resolver); some = true) {
-        struct pending *p = pending_of(w->unsent);
+    for (; w->unsent != &w->order && may_resolve(r); some = true) {
+        struct pending *p = unsent_take(w);
 
-        w->unsent = w->unsent->next;
-        p->number = w->number_next++;
-        p->exposed = true;
         resolve(r, r->self, p->wire_tag, bytes_of(p->request, p->len));
     }
-    while (!list_empty(&w->inbox) && resolver_room(r->resolver)) {
-        struct inbound *in = LIST_FIRST(&w->inbox, struct inbound, link);
+    for (; !list_empty(&w->inbox) && may_resolve(r); some = true) {
+        struct inbound *in = inbox_take(w);
 
-        some = true;
-        list_remove(&in->link);
-        w->inbox_count--;
-        w->inbox_bytes -= in->len;
         resolve(r, in->origin, in->tag, bytes_of(in->request, in->len));
         free(in);
     }
     return some;
+}
+
+static bool heads_own(const struct writes *w)
+{
+    if (w->unsent == &w->order) return false;
+    return request_is_member(
+        bytes_of(pending_of(w->unsent)->request, pending_of(w->unsent)->len));
+}
+
+bool writes_member_next(const struct replica *r, struct resolver_request *q)
+{
+    const struct writes *w = &r->writes;
+
+    if (heads_own(w)) {
+        const struct pending *p = pending_of(w->unsent);
+
+        *q = (struct resolver_request){ r->self, p->wire_tag, bytes_of(p->request, p->len) };
+        return true;
+    }
+    if (list_empty(&w->inbox)) return false;
+
+    const struct inbound *in = LIST_FIRST(&w->inbox, struct inbound, link);
+
+    *q = (struct resolver_request){ in->origin, in->tag, bytes_of(in->request, in->len) };
+    return request_is_member(q->request);
+}
+
+void writes_member_taken(struct replica *r)
+{
+    if (heads_own(&r->writes)) {
+        (void)unsent_take(&r->writes);
+    } else {
+        free(inbox_take(&r->writes));
+    }
 }
 
 void writes_leader_lost(struct replica *r)

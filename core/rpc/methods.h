@@ -73,11 +73,26 @@ enum { STAT_FIELDS_COUNT = 11 };
       "Withdraws a waiting call of an attached session; the call itself is answered with cancelled, " \
       "or with its result if that came first.")                                               \
     M(STATUS, "status", "", "",                                                               \
-      "{node, cluster, role, leader, round, chosen, applied, zxid, digest, boot, version, members, shipped, ...}", \
+      "{node, cluster, role, leader, round, chosen, applied, zxid, digest, lease_ms, disk_us, boot, version, members, shipped, ...}", \
       "What this server knows of itself; shipped names the recipes that are compiled into it.") \
     M(TRANSFER, "transfer", "", "node:u", "{leader}",                                         \
       "Hands the leadership over to the server node, or to whichever has all that was decided; only the " \
-      "leader can. Answered when another server leads, or with timeout when none took over.")
+      "leader can. Answered when another server leads, or with timeout when none took over.") \
+    M(MEMBER_LIST, "member.list", "", "consistency:s",                                        \
+      "{number, members: [{id, kind, incarnation, peer, client}], zxid}",                     \
+      "The configuration in force. kind: voter; joining: learns, and votes once it has caught up; learner. " \
+      "incarnation 0: a place is kept for a server that has not joined yet.")                 \
+    M(MEMBER_ADD, "member.add", "peer:s", "client:s id:u learner:b", "{id, number, members, zxid}", \
+      "Keeps a place for the server that will join with this peer address.")                  \
+    M(MEMBER_PROMOTE, "member.promote", "id:u", "", "{id, number, members, zxid}",            \
+      "Lets a learner vote once it has caught up.")                                           \
+    M(MEMBER_DEMOTE, "member.demote", "id:u", "incarnation:u", "{id, number, members, zxid}", \
+      "Lets a voter learn only.")                                                             \
+    M(MEMBER_REMOVE, "member.remove", "id:u", "incarnation:u", "{id, number, members, zxid}", \
+      "Takes a server out. Asked again it is answered no_member.")                            \
+    M(MEMBER_JOIN, "member.join", "peer:s client:s incarnation:u", "learner:b",               \
+      "{id, number, members, zxid, cluster, founding}",                                       \
+      "Asked by a server without memory (tidelockd --join): its place in the cluster.")
 /* clang-format on */
 
 enum method {

@@ -1,5 +1,6 @@
 #include "tests/lib/replica_rig.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "core/base/check.h"
@@ -40,7 +41,9 @@ static void io_send(void *ctx, nodes_set to, uint64_t after, struct bytes bytes)
         if ((to & node_bit(id)) == 0) continue;
         CHECK(id != n->id);
         CHECK(t->frames_count < TRIO_FRAMES_MAX);
-        *f = (struct trio_frame){ n->id, id, kind_of(bytes), after, { 0 } };
+        *f = (struct trio_frame){
+            n->id, id, kind_of(bytes), n->incarnation, after, { 0 }
+        };
         buf_put_bytes_raw(&f->bytes, bytes);
         t->frames_count++;
         t->sent[f->kind]++;
@@ -70,18 +73,26 @@ static struct trio_frame frame_take(struct trio *t, uint32_t at)
     return f;
 }
 
-bool trio_give(struct trio *t, uint32_t from, uint32_t to, const struct buf *frame)
+static bool give(struct trio *t, struct replica_peer from, uint32_t to,
+                 const struct buf *frame)
 {
     struct replica *r = node_of(t, to)->replica;
 
     return r == NULL || replica_receive(r, now(t), from, buf_bytes(frame));
 }
 
+bool trio_give(struct trio *t, uint32_t from, uint32_t to, const struct buf *frame)
+{
+    const struct replica_peer peer = { from, node_of(t, from)->incarnation };
+
+    return give(t, peer, to, frame);
+}
+
 static void frame_deliver(struct trio *t, uint32_t at)
 {
     struct trio_frame f = frame_take(t, at);
 
-    CHECK(trio_give(t, f.from, f.to, &f.bytes));
+    CHECK(give(t, (struct replica_peer){ f.from, f.incarnation }, f.to, &f.bytes));
     buf_fini(&f.bytes);
 }
 
@@ -154,7 +165,7 @@ static void io_write(void *ctx, const struct paxos_write *w)
     n->seq = w->seq;
     n->promised = w->promised;
     n->chosen = w->chosen;
-    if (w->kind == PAXOS_WRITE_PROMISE) return;
+    if (w->vote.slot == 0) return;
     blob_ref(w->vote.proposal.batch);
     blob_unref(v->proposal.batch);
     *v = w->vote;
@@ -244,7 +255,7 @@ static void io_role(void *ctx)
     (void) ctx;
 }
 
-/* C2: by the end of the slot whatever was answered is applied. */
+/* C2: by the end of the slot whatever was answered is applied, maybe by who is down now. */
 static void io_applied(void *ctx, uint64_t slot, const struct proposal *p, bool counted)
 {
     struct trio_node *n = ctx;
@@ -252,16 +263,11 @@ static void io_applied(void *ctx, uint64_t slot, const struct proposal *p, bool 
 
     (void) slot, (void) p, (void) counted;
     if (n->replica == NULL) return; /* the log is replayed */
+    if (replica_machine(n->replica)->zxid > t->zxid_most) {
+        t->zxid_most = replica_machine(n->replica)->zxid;
+    }
     for (uint64_t tag = t->tag > 100 ? t->tag - 100 : 1; tag <= t->tag; tag++) {
-        uint64_t zxid = t->answers[tag].result.zxid, most = 0;
-
-        for (uint32_t i = 0; i < t->nodes_count; i++) {
-            struct replica *r = t->nodes[i].replica;
-
-            if (r == NULL) continue;
-            if (replica_machine(r)->zxid > most) most = replica_machine(r)->zxid;
-        }
-        CHECK(zxid <= most);
+        CHECK(t->answers[tag].result.zxid <= t->zxid_most);
     }
 }
 
@@ -273,7 +279,46 @@ static void io_stop(void *ctx, uint64_t slot, const char *why)
     n->stops++;
 }
 
+static void io_members(void *ctx)
+{
+    struct trio_node *n = ctx;
+
+    n->rosters++;
+}
+
+static void io_removed(void *ctx)
+{
+    struct trio_node *n = ctx;
+
+    CHECK(!n->removed);
+    n->removed = true;
+}
+
 /* --- life --- */
+
+/* As this one believes: a wiped one that starts as at the first time counts itself in. */
+static struct roster founders_of(const struct trio *t, const struct trio_node *n)
+{
+    struct roster m = { .number = 1 };
+
+    for (uint32_t id = 1; id <= t->founders_count; id++) {
+        struct member *one = &m.at[m.count++];
+
+        *one = (struct member){ .id = id, .kind = MEMBER_VOTER, .incarnation = 100 + id };
+        if (id == n->id) one->incarnation = n->incarnation;
+        snprintf(one->peer, sizeof one->peer, "host%u:1", id);
+    }
+    return m;
+}
+
+/* Transactions that the installed state holds are not told of. */
+static void on_install(void *ctx, uint64_t slot)
+{
+    struct trio_node *n = ctx;
+
+    (void) slot;
+    n->zxid_told = 0;
+}
 
 static void run_script(struct scripts *s, const struct script_call *call, struct tx *tx,
                        struct script_result *out)
@@ -304,13 +349,17 @@ bool trio_restart(struct trio *t, uint32_t id)
 
     struct replica_config config = {
         .paxos = { .self = id,
-                   .voters = node_bit(t->nodes_count + 1) - 1,
                    .heartbeat_ms = HEARTBEAT_MS,
                    .election_min_ms = ELECTION_MIN_MS,
                    .election_max_ms = ELECTION_MAX_MS,
+                   .lease_ms = t->lease_ms,
                    .seed = 1 },
+        .founders = n->joins ? (struct roster){ 0 } : founders_of(t, n),
+        .incarnation = n->incarnation,
         .io = { n, io_send, io_write, io_read_log, io_txn, io_answer, io_ready, io_role,
-                io_applied, io_recalled, io_stop },
+                io_applied, io_recalled, io_members, io_removed,
+                io_stop },
+        .store = memory_store_hooks(&n->store),
         .scripts = &t->scripts,
         .applied = &n->applied,
         .boot = ++n->boot,
@@ -327,14 +376,38 @@ void trio_crash(struct trio *t, uint32_t id)
 
     replica_free(n->replica);
     n->replica = NULL;
+    memory_store_crash(&n->store);
+}
+
+void trio_wipe(struct trio *t, uint32_t id)
+{
+    struct trio_node *n = node_of(t, id);
+
+    if (n->replica != NULL) trio_crash(t, id);
+    kv_overlay_clear(&n->applied);
+    for (uint32_t s = 0; s < TRIO_SLOTS_MAX; s++) {
+        blob_unref(n->slots[s].proposal.batch);
+        n->slots[s] = (struct vote){ 0 };
+    }
+    n->promised = (struct ballot){ 0 };
+    n->chosen = n->trimmed = n->boot = 0;
+    n->incarnation += 100;
+    n->joins = true;
+    n->removed = false;
 }
 
 struct trio *trio_new(uint32_t nodes)
+{
+    return trio_found(nodes, nodes);
+}
+
+struct trio *trio_found(uint32_t nodes, uint32_t founders)
 {
     struct trio *t = mem_zalloc(sizeof *t);
 
     t->scripts.run = run_script;
     t->nodes_count = nodes;
+    t->founders_count = founders;
     t->now_ms = 1000;
     for (uint64_t tag = 0; tag < TRIO_TAGS_MAX; tag++) t->answers[tag].code = 1;
     for (uint32_t id = 1; id <= nodes; id++) {
@@ -342,8 +415,13 @@ struct trio *trio_new(uint32_t nodes)
 
         n->trio = t;
         n->id = id;
+        n->incarnation = 100 + id;
         kv_overlay_init(&n->applied, NULL, id);
-        CHECK(trio_restart(t, id));
+        memory_store_init(&n->store, &n->applied, NULL, TRIO_CHUNK_BYTES);
+        n->store.on_install = on_install;
+        n->store.ctx = n;
+        n->joins = id > founders;
+        if (!n->joins) CHECK(trio_restart(t, id));
     }
     return t;
 }
@@ -354,6 +432,7 @@ void trio_free(struct trio *t)
         struct trio_node *n = &t->nodes[i];
 
         replica_free(n->replica);
+        memory_store_fini(&n->store);
         kv_overlay_fini(&n->applied);
         for (uint32_t s = 0; s < TRIO_SLOTS_MAX; s++) {
             blob_unref(n->slots[s].proposal.batch);
@@ -511,6 +590,19 @@ uint64_t trio_call(struct trio *t, uint32_t id, uint64_t session, uint64_t seq,
                                           .recipe = BYTES_LIT("any"),
                                           .function = BYTES_LIT("wait"),
                                           .args = bytes_str(path) });
+}
+
+uint64_t trio_member(struct trio *t, uint32_t at, enum member_action action, uint32_t who)
+{
+    struct request q = { .kind = REQUEST_MEMBER,
+                         .member = { .action = action, .kind = MEMBER_JOINING } };
+    char peer[32];
+
+    snprintf(peer, sizeof peer, "host%u:1", who);
+    if (action == MEMBER_JOIN) q.member.incarnation = node_of(t, who)->incarnation;
+    if (action == MEMBER_ADD || action == MEMBER_JOIN) q.member.peer = bytes_str(peer);
+    if (action != MEMBER_JOIN) q.member.id = who;
+    return trio_submit(t, at, &q);
 }
 
 uint64_t trio_close(struct trio *t, uint32_t id, uint64_t session)

@@ -1,4 +1,4 @@
-/* replica_rig.h -- one to three replicas on a table: every frame lies there until the test
+/* replica_rig.h -- one to five replicas on a table: every frame lies there until the test
  * delivers it, drops it or delivers it twice; a log is durable when the test lets it be.
  *
  * Time stands still unless the test moves it, and only ticked replicas seek to lead, so a
@@ -13,12 +13,14 @@
 #include "core/machine/request.h"
 #include "core/machine/result.h"
 #include "core/replica/internal.h"
+#include "tests/lib/memory_store.h"
 
 enum {
-    TRIO_NODES = 3,
+    TRIO_NODES = 5,
     TRIO_FRAMES_MAX = 8192,
     TRIO_SLOTS_MAX = 1024,
     TRIO_TAGS_MAX = 2 * PENDING_COUNT_MAX + 1000,
+    TRIO_CHUNK_BYTES = 200, /* of a snapshot */
     TRIO_PAXOS = 16,
     TRIO_KINDS = TRIO_PAXOS + PAXOS_MESSAGE_KINDS_END,
 };
@@ -26,6 +28,7 @@ enum {
 struct trio_frame {
     uint32_t from, to;
     unsigned kind;
+    uint64_t incarnation; /* of the sender */
     uint64_t after; /* leaves when the sender's log is durable up to here */
     struct buf bytes;
 };
@@ -43,6 +46,9 @@ struct trio_node {
     uint32_t id;
     struct replica *replica; /* NULL: down */
     struct kv_overlay applied;
+    struct memory_store store; /* snapshots: of what is applied */
+    uint64_t incarnation; /* of its data */
+    bool joins;           /* it founded nothing */
     uint64_t boot;
     uint64_t seq, seq_durable;
     bool slow; /* its log is not durable until trio_durable() */
@@ -53,12 +59,16 @@ struct trio_node {
     uint64_t recalled, recalled_last, recalled_zxid; /* slots, told of at the last start */
     uint64_t zxid_told; /* of the last transaction told of; 0 = none yet */
     int stops;
+    uint32_t rosters; /* how often it was told of another roster */
+    bool removed;
 };
 
 struct trio {
     struct scripts scripts; /* first: a run finds the rig by it */
-    uint32_t nodes_count;
+    uint32_t nodes_count, founders_count;
+    uint32_t lease_ms; /* of replicas that start from now on */
     uint64_t now_ms;
+    uint64_t zxid_most; /* applied anywhere, ever */
     struct trio_node nodes[TRIO_NODES];
     struct trio_frame frames[TRIO_FRAMES_MAX];
     uint32_t frames_count;
@@ -72,6 +82,7 @@ struct trio {
 };
 
 struct trio *trio_new(uint32_t nodes);
+struct trio *trio_found(uint32_t nodes, uint32_t founders); /* the others are down */
 void trio_free(struct trio *t);
 
 struct replica *trio_replica(struct trio *t, uint32_t id);
@@ -88,6 +99,9 @@ void trio_pass(struct trio *t, uint64_t ms); /* ticks of all, settled */
 void trio_lead(struct trio *t, uint32_t id); /* only it seeks to lead, until it serves */
 void trio_crash(struct trio *t, uint32_t id);   /* what its log was given is durable */
 bool trio_restart(struct trio *t, uint32_t id); /* false: log and state do not fit */
+
+/* Down, without memory, as another server; then it joins as if it had asked to. */
+void trio_wipe(struct trio *t, uint32_t id);
 
 /* Frames. `from` 0: of anybody. All return false when there is no such frame. */
 bool trio_deliver(struct trio *t, uint32_t from, uint32_t to, unsigned kind);
@@ -107,6 +121,8 @@ uint64_t trio_mark(struct trio *t, uint32_t id);
 uint64_t trio_call(struct trio *t, uint32_t id, uint64_t session, uint64_t seq,
                    const char *path);
 uint64_t trio_close(struct trio *t, uint32_t id, uint64_t session);
+/* Of members; the peer's address and the incarnation are those of `who`, where they belong. */
+uint64_t trio_member(struct trio *t, uint32_t at, enum member_action action, uint32_t who);
 uint64_t trio_open(struct trio *t, uint32_t id, uint64_t timeout_ms); /* the session */
 uint64_t trio_read(struct trio *t, uint32_t id, uint64_t session);
 

@@ -17,7 +17,9 @@ static void reign_begin(struct rig *g)
     resolver_take_opening(g->resolver, g->now, &batch);
     g->taken++;
     p = &g->slots[g->taken % RIG_SLOTS_MAX];
-    *p = (struct proposal){ { g->round, 1 }, g->reign_first, blob_new(buf_bytes(&batch)) };
+    *p = (struct proposal){ .reign = { g->round, 1 },
+                             .reign_first = g->reign_first,
+                             .batch = blob_new(buf_bytes(&batch)) };
     buf_fini(&batch);
     rig_apply(g);
 }
@@ -128,7 +130,9 @@ bool rig_take(struct rig *g)
         g->taken++;
         CHECK(g->taken - machine_slot(&g->machine) < RIG_SLOTS_MAX);
         g->slots[g->taken % RIG_SLOTS_MAX] = (struct proposal){
-            { g->round, 1 }, g->reign_first, blob_new(buf_bytes(&batch))
+            .reign = { g->round, 1 },
+            .reign_first = g->reign_first,
+            .batch = blob_new(buf_bytes(&batch)),
         };
     }
     buf_fini(&batch);

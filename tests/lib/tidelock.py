@@ -374,6 +374,10 @@ class Cluster:
         self.dir = os.path.join(make_folder(), "dev")
         _clusters.append(self)
         self.dev("start", "--nodes", str(nodes), "--", *flags)
+        self.look()
+
+    def look(self):
+        """Notes which servers there are, running or not."""
         self.nodes = {n["id"]: n["client"] for n in self.status()}
         self.addresses = [self.nodes[i] for i in sorted(self.nodes)]
         self.servers = ",".join(self.addresses)
@@ -382,7 +386,7 @@ class Cluster:
         done = subprocess.run([TIDELOCK, "dev", verb, "--dir", self.dir, *args],
                               capture_output=True, text=True, timeout=60,
                               stdin=subprocess.DEVNULL)
-        if verb in ("start", "restart"):
+        if verb in ("start", "restart", "add"):
             self.status()
         assert done.returncode == 0, "dev %s: %s" % (verb, done.stderr)
         return done.stdout
@@ -416,6 +420,12 @@ class Cluster:
 
     def restart(self, node):
         self.dev("restart", "--node", str(node))
+
+    def add(self, *flags):
+        """A server that joins; its id."""
+        self.dev("add", *flags)
+        self.look()
+        return max(self.nodes)
 
     def connect(self, node, timeout=10):
         return Connection(self.nodes[node], timeout)

@@ -116,7 +116,7 @@ static void a_key_given_twice_is_refused(void)
 
 static void an_overlong_line_is_refused(void)
 {
-    char text[6000];
+    char text[12000];
 
     memset(text, 'x', sizeof text - 1);
     text[sizeof text - 1] = '\0';
@@ -178,6 +178,62 @@ static void election_times_must_leave_room_for_lost_heartbeats(void)
     STR(why, "3 * heartbeat-ms <= election-min-ms <= election-max-ms must hold");
 }
 
+static void a_lease_is_shorter_than_an_election(void)
+{
+    IS(read_flags("--dev", NULL), 0);
+    IS(c.lease_ms, 0);
+    IS(read_flags("--dev", "--lease-ms", "100", NULL), 0);
+    IS(c.lease_ms, 100);
+    IS(read_flags("--dev", "--lease-ms", "101", NULL), ERR_CONFIG);
+    STR(why, "--lease-ms must be a number from 0 to 100");
+    IS(read_flags("--dev", "--heartbeat-ms", "10", "--election-min-ms", "100", "--lease-ms",
+                  "100", NULL),
+       ERR_CONFIG);
+    STR(why, "lease-ms must be below election-min-ms");
+}
+
+static void who_joins_says_where_it_is_found_and_the_cluster_says_the_rest(void)
+{
+    IS(read_flags("--join", "a:1,b:2", "--data", "/d", "--peer", "p:3", NULL), 0);
+    STR(c.join, "a:1,b:2");
+    IS(c.id, 0);
+    IS(c.members_count, 0);
+    OK(!c.learner && !c.rejoin);
+    IS(read_flags("--join", "a:1", "--learner", "--rejoin", "--data", "/d", "--peer", "p:3",
+                  NULL),
+       0);
+    OK(c.learner && c.rejoin);
+    IS(read_flags("--join", "a:1", "--data", "/d", NULL), ERR_CONFIG);
+    OK(strstr(why, "peer is missing") != NULL);
+    IS(read_flags("--join", "a:1", "--data", "/d", "--peer", "0.0.0.0:1", NULL), ERR_CONFIG);
+    OK(strstr(why, "can dial") != NULL);
+    IS(read_flags("--join", "a", "--data", "/d", "--peer", "p:3", NULL), ERR_CONFIG);
+    IS(read_flags("--join", "a:1", "--dev", NULL), ERR_CONFIG);
+    IS(read_flags("--id", "1", "--data", "/d", "--learner", NULL), ERR_CONFIG);
+    IS(read_flags("--id", "1", "--data", "/d", "--rejoin", NULL), ERR_CONFIG);
+}
+
+static void a_member_that_joins_again_keeps_its_address(void)
+{
+    IS(read_flags("--join", "a:1", "--id", "2", "--members", "1=a:1,2=b:2", "--data", "/d",
+                  NULL),
+       0);
+    STR(c.peer.host, "b");
+    IS(c.id, 0);
+    IS(c.members_count, 0);
+}
+
+static void who_is_given_no_address_for_others_is_alone(void)
+{
+    IS(read_flags("--id", "1", "--data", "/d", NULL), 0);
+    OK(config_is_alone(&c));
+    IS(read_flags("--id", "1", "--data", "/d", "--peer", "p:3", NULL), 0);
+    OK(!config_is_alone(&c));
+    STR(c.members[0].host, "p");
+    IS(read_flags("--id", "1", "--data", "/d", "--members", "1=a:1", NULL), 0);
+    OK(!config_is_alone(&c));
+}
+
 static void the_hash_of_a_cluster_tells_names_and_members_apart(void)
 {
     IS(read_flags("--id", "1", "--data", "/d", "--members", "1=a:1,2=b:2", NULL), 0);
@@ -209,6 +265,10 @@ int main(void)
     TEST(members_name_each_id_and_each_address_once);
     TEST(only_dev_may_let_the_system_choose_the_port);
     TEST(election_times_must_leave_room_for_lost_heartbeats);
+    TEST(a_lease_is_shorter_than_an_election);
+    TEST(who_joins_says_where_it_is_found_and_the_cluster_says_the_rest);
+    TEST(a_member_that_joins_again_keeps_its_address);
+    TEST(who_is_given_no_address_for_others_is_alone);
     TEST(the_hash_of_a_cluster_tells_names_and_members_apart);
     unlink(file);
     return tap_done();

@@ -14,8 +14,35 @@ static struct buf bytes;
 static uint64_t seed;
 
 static const enum frame_kind kinds[] = { FRAME_PAXOS, FRAME_FORWARD, FRAME_FORWARD_NEXT,
-                                         FRAME_READ_ASK, FRAME_READ_OK };
+                                         FRAME_READ_ASK, FRAME_READ_OK,
+                                         FRAME_SNAPSHOT_OFFER, FRAME_SNAPSHOT_ASK,
+                                         FRAME_SNAPSHOT_CHUNK, FRAME_DIGEST, FRAME_FULL };
 enum { KINDS = sizeof kinds / sizeof kinds[0] };
+
+/* Of those that tell of slots and states. */
+static struct frame sample_of_state(enum frame_kind kind)
+{
+    struct frame f = { .kind = kind, .again = true };
+
+    if (kind == FRAME_FULL) return f;
+    f.slot = UINT64_C(1) << 40;
+    if (kind == FRAME_DIGEST) f.sum = UINT64_MAX - 1;
+    if (kind == FRAME_SNAPSHOT_OFFER) f.again = false;
+    if (kind == FRAME_SNAPSHOT_ASK) {
+        f.number = 300;
+        f.limit = 304;
+        f.sum = 77;
+        f.cursor = BYTES_LIT("n/a");
+    }
+    if (kind == FRAME_SNAPSHOT_CHUNK) {
+        f.again = false;
+        f.number = 300;
+        f.sum_before = 77;
+        f.sum = 78;
+        f.last = true;
+    }
+    return f;
+}
 
 static struct frame sample(enum frame_kind kind)
 {
@@ -27,6 +54,7 @@ static struct frame sample(enum frame_kind kind)
         };
         return f;
     }
+    if (kind >= FRAME_SNAPSHOT_OFFER) return sample_of_state(kind);
     f.boot = 1 << 20;
     if (kind == FRAME_FORWARD || kind == FRAME_FORWARD_NEXT) {
         f.reign = (struct ballot){ UINT64_C(1) << 40, NODES_MAX };
@@ -106,6 +134,13 @@ static void every_kind_survives_the_round_trip(void)
         IS(got.number, f.number);
         IS(got.id, f.id);
         IS(got.index, f.index);
+        IS(got.slot, f.slot);
+        IS(got.limit, f.limit);
+        IS(got.sum, f.sum);
+        IS(got.sum_before, f.sum_before);
+        IS(got.again, f.again);
+        IS(got.last, f.last);
+        OK(bytes_equal(got.cursor, f.cursor));
         IS(got.count, f.count);
         if (f.count > 0) items_are_whole(&got);
     }
@@ -114,7 +149,8 @@ static void every_kind_survives_the_round_trip(void)
 static void every_kind_has_a_name(void)
 {
     static const char *const names[] = { "HEARTBEAT", "forward", "forward_next", "read_ask",
-                                         "read_ok" };
+                                         "read_ok", "snapshot_offer", "snapshot_ask",
+                                         "snapshot_chunk", "digest", "full" };
 
     for (int i = 0; i < KINDS; i++) {
         const struct frame f = sample(kinds[i]);
@@ -143,6 +179,7 @@ static void a_byte_too_many_is_refused(void)
         const struct frame f = sample(kinds[i]);
         struct frame got;
 
+        if (f.kind == FRAME_SNAPSHOT_CHUNK) continue; /* its cells go to the end */
         encode(&f);
         buf_put_u8(&bytes, 0);
         IS(decode(bytes.len, &got), ERR_BAD_MESSAGE);
@@ -155,9 +192,9 @@ static void another_version_or_kind_is_refused(void)
     struct frame got;
 
     encode(&f);
-    bytes.ptr[0] = 2;
+    bytes.ptr[0]++;
     IS(decode(bytes.len, &got), ERR_BAD_MESSAGE);
-    bytes.ptr[0] = 1;
+    bytes.ptr[0]--;
     for (unsigned kind = 0; kind < 256; kind++) {
         if (kind == FRAME_READ_OK) continue;
         bytes.ptr[1] = (uint8_t) kind;
@@ -186,6 +223,34 @@ static void numbers_out_of_range_are_refused(void)
         f.boot = 0; /* an answer to it would be refused as well, at the other end */
         OK(refused(&f));
     }
+}
+
+static void an_ask_for_a_snapshot_is_sound_in_itself(void)
+{
+    struct frame f = sample(FRAME_SNAPSHOT_ASK);
+
+    f.limit = f.number - 1;
+    OK(refused(&f));
+    f = sample(FRAME_SNAPSHOT_ASK);
+    f.number = f.limit = UINT64_C(1) << 60;
+    OK(refused(&f));
+    f = sample(FRAME_SNAPSHOT_CHUNK);
+    f.number = 0;
+    OK(refused(&f));
+    f = sample(FRAME_SNAPSHOT_OFFER);
+    f.slot = 0;
+    OK(refused(&f));
+}
+
+static void the_cells_of_a_chunk_go_to_the_end(void)
+{
+    const struct frame f = sample(FRAME_SNAPSHOT_CHUNK);
+    struct frame got;
+
+    encode(&f);
+    buf_put_bytes_raw(&bytes, BYTES_LIT("cells"));
+    IS(decode(bytes.len, &got), 0);
+    OK(bytes_equal(got.items, BYTES_LIT("cells")));
 }
 
 static void a_node_that_does_not_fit_its_field_is_refused(void)
@@ -271,16 +336,17 @@ static void walk(const struct frame *f)
 
 static void random_bytes_are_refused_or_whole(void)
 {
+    const struct frame any = sample(FRAME_READ_OK);
     struct rng rng;
     struct frame got;
     int good = 0;
 
     rng_init(&rng, seed);
+    encode(&any);
     for (int i = 0; i < 100000; i++) {
         uint64_t len = rng_below(&rng, 40);
 
-        buf_clear(&bytes);
-        buf_put_u8(&bytes, 1);
+        bytes.len = 1; /* the version stands there */
         buf_put_u8(&bytes, (uint8_t) (1 + rng_below(&rng, KINDS)));
         while (bytes.len < len) buf_put_u8(&bytes, (uint8_t) (rng_next(&rng) >> 40));
         if (decode(bytes.len, &got) != 0) continue;
@@ -325,6 +391,8 @@ int main(void)
     TEST(a_byte_too_many_is_refused);
     TEST(another_version_or_kind_is_refused);
     TEST(numbers_out_of_range_are_refused);
+    TEST(an_ask_for_a_snapshot_is_sound_in_itself);
+    TEST(the_cells_of_a_chunk_go_to_the_end);
     TEST(a_node_that_does_not_fit_its_field_is_refused);
     TEST(a_count_of_more_than_there_is_is_refused);
     TEST(a_count_that_does_not_fit_its_field_is_refused);

@@ -264,6 +264,134 @@ static void an_answer_to_an_earlier_boot_is_ignored(void)
     end();
 }
 
+/* --- leases --- */
+
+static void begin_leased(void)
+{
+    t = trio_new(3);
+    t->lease_ms = LEASE_MS_MAX;
+    for (uint32_t id = 1; id <= 3; id++) {
+        trio_crash(t, id);
+        OK(trio_restart(t, id));
+    }
+    trio_lead(t, 1);
+}
+
+static uint64_t lease_until_ms(uint32_t id)
+{
+    return paxos_lease_until_ms(trio_replica(t, id)->paxos);
+}
+
+static void within_a_lease_reads_need_no_round(void)
+{
+    uint64_t own, forwarded, beats;
+
+    begin_leased();
+    OK(lease_until_ms(1) > t->now_ms);
+    beats = t->sent[HEARTBEAT];
+    own = trio_read(t, 1, 0);
+    trio_turn(t, 1);
+    IS(code(own), 0);
+    forwarded = trio_read(t, 3, 0);
+    trio_settle(t);
+    IS(code(forwarded), 0);
+    IS(t->sent[HEARTBEAT], beats);
+    end();
+}
+
+static void when_the_lease_is_over_a_read_begins_a_round(void)
+{
+    uint64_t early, late, beats;
+
+    begin_leased();
+    hold_all(HEARTBEAT_OK);
+    beats = t->sent[HEARTBEAT];
+    t->now_ms = lease_until_ms(1) - 1;
+    early = trio_read(t, 1, 0);
+    trio_turn(t, 1);
+    IS(code(early), 0);
+    IS(t->sent[HEARTBEAT], beats);
+    t->now_ms++;
+    late = trio_read(t, 1, 0);
+    trio_settle(t);
+    IS(count(late), 0);
+    IS(t->sent[HEARTBEAT], beats + 2);
+    release();
+    IS(code(late), 0);
+    end();
+}
+
+/* A lease that comes late is worth as much to reads that began a round meanwhile. */
+static void a_lease_confirms_the_rounds_before_it(void)
+{
+    uint64_t first, second;
+
+    begin_leased();
+    hold_all(HEARTBEAT_OK);
+    trio_tick(t, 1, LEASE_MS_MAX); /* a heartbeat, from which a lease will count */
+    trio_settle(t);
+    OK(lease_until_ms(1) <= t->now_ms);
+    first = trio_read(t, 1, 0);
+    trio_settle(t);
+    OK(trio_deliver(t, 2, 1, HEARTBEAT_OK));
+    trio_turn(t, 1);
+    OK(lease_until_ms(1) > t->now_ms);
+    IS(count(first), 0);
+    second = trio_read(t, 1, 0);
+    trio_turn(t, 1);
+    IS(code(first), 0);
+    IS(code(second), 0);
+    end();
+}
+
+/* C4 */
+static void a_leader_that_was_deposed_behind_its_lease_releases_nothing(void)
+{
+    uint64_t own, forwarded;
+
+    begin_leased();
+    hold(3, FRAME_READ_ASK);
+    forwarded = trio_read(t, 3, 0);
+    trio_turn(t, 3);
+    t->cut = node_bit(1);
+    trio_lead(t, 2);
+    trio_create(t, 2, "/a");
+    trio_settle(t);
+    OK(trio_status(t, 1).serving); /* so it believes */
+    own = trio_read(t, 1, 0);
+    OK(trio_deliver(t, 3, 1, FRAME_READ_ASK));
+    trio_settle(t);
+    IS(count(own), 0);
+    IS(trio_lying(t, 1, 3, FRAME_READ_OK), 0);
+    release();
+    trio_pass(t, 200);
+    IS(code(own), 0);
+    IS(code(forwarded), 0);
+    OK(trio_exists(t, 1, "/a"));
+    end();
+}
+
+static void a_lease_shows_no_session_that_is_about_to_end(void)
+{
+    uint64_t session, own, forwarded;
+
+    begin_leased();
+    session = trio_open(t, 3, 1000);
+    hold_all(ACCEPTED);
+    trio_pass(t, 1000);
+    OK(lease_until_ms(1) > t->now_ms);
+    own = trio_read(t, 1, session);
+    forwarded = trio_read(t, 3, session);
+    trio_settle(t);
+    IS(t->sent[FRAME_READ_OK], 1);
+    IS(count(own) + count(forwarded), 0);
+    release();
+    IS(code(own), ERR_SESSION_EXPIRED);
+    trio_pass(t, HEARTBEAT_MS);
+    IS(code(forwarded), ERR_SESSION_EXPIRED);
+    end();
+}
+
 /* --- changes of leader --- */
 
 static void a_deposed_leaders_round_never_confirms(void)
@@ -510,6 +638,11 @@ int main(void)
     TEST(a_link_that_comes_up_asks_again_at_once);
     TEST(a_doubled_answer_releases_once);
     TEST(an_answer_to_an_earlier_boot_is_ignored);
+    TEST(within_a_lease_reads_need_no_round);
+    TEST(when_the_lease_is_over_a_read_begins_a_round);
+    TEST(a_lease_confirms_the_rounds_before_it);
+    TEST(a_leader_that_was_deposed_behind_its_lease_releases_nothing);
+    TEST(a_lease_shows_no_session_that_is_about_to_end);
     TEST(a_deposed_leaders_round_never_confirms);
     TEST(a_read_goes_to_the_next_leader);
     TEST(an_answer_of_an_earlier_leader_is_ignored);

@@ -88,6 +88,7 @@ static void a_hello_is_read_as_it_was_written(void)
                                   .boot = 5,
                                   .incarnation = 8,
                                   .founding = 9,
+                                  .number = 4,
                                   .joined = true,
                                   .from = 1,
                                   .to = 2,
@@ -98,6 +99,7 @@ static void a_hello_is_read_as_it_was_written(void)
     IS(got.boot, 5);
     IS(got.incarnation, 8);
     IS(got.founding, 9);
+    IS(got.number, 4);
     OK(got.joined);
     IS(got.from, 1);
     IS(got.to, 2);
@@ -110,6 +112,7 @@ static void a_hello_cut_short_is_none(void)
                                   .boot = 5,
                                   .incarnation = 8,
                                   .founding = 9,
+                                  .number = 4,
                                   .joined = true,
                                   .from = 1,
                                   .to = 2,
@@ -140,20 +143,22 @@ static void a_refusal_is_told_from_a_hello(void)
     const struct wire_hello h = { .cluster = 77, .incarnation = 8, .from = 1, .to = 2 };
     struct wire_hello got;
     struct bytes body;
+    uint32_t number = 0;
     size_t len;
 
     start();
-    wire_refusal_put(&stream, ERR_OTHER_DATA);
+    wire_refusal_put(&stream, ERR_OTHER_DATA, 12);
     IS(wire_frame_next(buf_bytes(&stream), body_max, &body, &len), WIRE_WHOLE);
-    IS(wire_refusal_read(body), ERR_OTHER_DATA);
+    IS(wire_refusal_read(body, &number), ERR_OTHER_DATA);
+    IS(number, 12);
     IS(wire_hello_read(body, &got), ERR_BAD_MESSAGE);
     for (size_t cut = 0; cut < body.len; cut++) {
-        IS(wire_refusal_read(bytes_of(body.ptr, cut)), 0);
+        IS(wire_refusal_read(bytes_of(body.ptr, cut), &number), 0);
     }
     start();
     wire_hello_put(&stream, &h);
     IS(wire_frame_next(buf_bytes(&stream), body_max, &body, &len), WIRE_WHOLE);
-    IS(wire_refusal_read(body), 0);
+    IS(wire_refusal_read(body, &number), 0);
 }
 
 static void only_the_peer_that_is_meant_is_let_in(void)
@@ -175,6 +180,25 @@ static void only_the_peer_that_is_meant_is_let_in(void)
        ERR_CONFIG);
 }
 
+static void who_has_joined_is_told_by_the_founding_and_others_by_the_first_members(void)
+{
+    const struct wire_hello ours = {
+        .cluster = 77, .founding = 9, .joined = true, .from = 2
+    };
+    struct wire_hello theirs = {
+        .cluster = 78, .founding = 9, .joined = true, .from = 1, .to = 2
+    };
+
+    IS(wire_hello_judge(&theirs, &ours), 0);
+    theirs.founding = 10;
+    theirs.cluster = 77;
+    IS(wire_hello_judge(&theirs, &ours), ERR_WRONG_CLUSTER);
+    theirs.joined = false;
+    IS(wire_hello_judge(&theirs, &ours), 0);
+    theirs.cluster = 78;
+    IS(wire_hello_judge(&theirs, &ours), ERR_WRONG_CLUSTER);
+}
+
 int main(void)
 {
     TEST(frames_arrive_whole_however_they_are_cut);
@@ -185,6 +209,7 @@ int main(void)
     TEST(a_hello_without_an_incarnation_is_none);
     TEST(a_refusal_is_told_from_a_hello);
     TEST(only_the_peer_that_is_meant_is_let_in);
+    TEST(who_has_joined_is_told_by_the_founding_and_others_by_the_first_members);
     buf_fini(&stream);
     buf_fini(&kept);
     buf_fini(&seen);
