@@ -9,6 +9,7 @@
 #include "cli/commands.h"
 #include "cli/dev_node.h"
 #include "cli/json.h"
+#include "cli/member.h"
 #include "cli/options.h"
 #include "cli/report.h"
 #include "core/base/errors.h"
@@ -409,4 +410,69 @@ int command_dev_restart(const struct options *o)
     if (status != 0) return status;
     if (code != 0) return fail(o, code);
     return wait_until_serving(o, &state.nodes[id - 1]);
+}
+
+/* --- add --- */
+
+/* The node that is to join: a new one, or the one that --node names and that does not run. */
+static int choose_node(const struct options *o, struct dev_node **node)
+{
+    int code;
+
+    if (options_given(o, FLAG_NODE)) {
+        code = find_node(o, node);
+        if (code != 0 || dev_node_wait_gone(&state, *node, PROBE_GONE_MS)) return code;
+        report_note(o->command, "server %u runs", (*node)->id);
+        return CLI_CONFLICT;
+    }
+    if (state.nodes_count == DEV_NODES_MAX) {
+        report_note(o->command, "%d servers are as many as this can start", DEV_NODES_MAX);
+        return CLI_CONFLICT;
+    }
+    *node = &state.nodes[state.nodes_count++];
+    **node = (struct dev_node){ .id = state.nodes_count };
+    code = dev_state_pick_ports(&state);
+    return code == 0 ? 0 : fail(o, code);
+}
+
+/* The cluster is to give it the id under which it is known here. */
+static int keep_place(const struct options *o, const struct dev_node *n)
+{
+    char peer[32], servers[512];
+    struct options there = *o;
+
+    dev_state_servers(&state, n->id, servers, sizeof servers);
+    snprintf(peer, sizeof peer, "127.0.0.1:%u", n->peer_port);
+    there.servers = servers;
+    return member_keep_place(&there, peer, n->id);
+}
+
+static int add_node(const struct options *o, struct dev_node **node)
+{
+    int status = choose_node(o, node);
+
+    if (status == 0) status = keep_place(o, *node);
+    if (status != 0) return status;
+    (*node)->joined = true;
+    (*node)->rejoins = options_given(o, FLAG_NODE);
+    (*node)->learner = options_given(o, FLAG_LEARNER);
+    int code = dev_node_start(&state, *node);
+    if (code == 0) code = dev_state_save(&state);
+    return code == 0 ? 0 : fail(o, code);
+}
+
+int command_dev_add(const struct options *o)
+{
+    struct dev_node *node;
+    int status, lock;
+
+    errno = 0;
+    status = load(o);
+    if (status != 0) return status;
+    lock = dev_state_lock(state.dir);
+    status = load(o); /* as it is now that nobody else changes it */
+    if (status == 0) status = add_node(o, &node);
+    dev_state_unlock(lock);
+    if (status == 0) status = wait_until_serving(o, node);
+    return status == 0 ? print_servers(o) : status;
 }

@@ -112,40 +112,77 @@ static void find_server(char path[PATH_ROOM])
     strcpy(path, "tidelockd");
 }
 
+/* The arguments of one server; the texts are kept here. */
+struct arguments {
+    const char *at[16 + DEV_FLAGS_MAX];
+    unsigned count;
+    char path[PATH_ROOM], data[PATH_ROOM], id[12], client[32], peer[32], servers[512];
+};
+
+static void put(struct arguments *a, const char *flag, const char *value)
+{
+    a->at[a->count++] = flag;
+    if (value != NULL) a->at[a->count++] = value;
+}
+
+/* "1=127.0.0.1:20001,..." of the peer ports of those that began the cluster. */
 static void members_text(const struct dev_state *s, char *text, size_t size)
 {
     size_t len = 0;
 
     for (unsigned i = 0; i < s->nodes_count; i++) {
+        if (s->nodes[i].joined) continue;
         len += (size_t) snprintf(text + len, size - len, "%s%u=127.0.0.1:%u",
-                                 i == 0 ? "" : ",", s->nodes[i].id, s->nodes[i].peer_port);
+                                 len == 0 ? "" : ",", s->nodes[i].id, s->nodes[i].peer_port);
         CHECK(len < size);
     }
+}
+
+static void put_place(struct arguments *a, const struct dev_state *s, const struct dev_node *n)
+{
+    if (!n->joined) {
+        members_text(s, a->servers, sizeof a->servers);
+        put(a, "--id", a->id);
+        put(a, "--members", a->servers);
+        return;
+    }
+    dev_state_servers(s, n->id, a->servers, sizeof a->servers);
+    put(a, "--join", a->servers);
+    put(a, "--peer", a->peer);
+    if (n->rejoins) put(a, "--rejoin", NULL);
+    if (n->learner) put(a, "--learner", NULL);
+}
+
+static void put_arguments(struct arguments *a, const struct dev_state *s,
+                          const struct dev_node *n)
+{
+    find_server(a->path);
+    data_path(s, n, a->data);
+    snprintf(a->id, sizeof a->id, "%u", n->id);
+    snprintf(a->client, sizeof a->client, "127.0.0.1:%u", n->client_port);
+    snprintf(a->peer, sizeof a->peer, "127.0.0.1:%u", n->peer_port);
+    put(a, a->path, NULL);
+    put(a, "--data", a->data);
+    put(a, "--client", a->client);
+    put_place(a, s, n);
+    for (unsigned i = 0; i < s->flags_count; i++) put(a, s->flags[i], NULL);
 }
 
 _Noreturn static void run_server(const struct dev_state *s, const struct dev_node *n,
                                  int told)
 {
-    char path[PATH_ROOM], data[PATH_ROOM], log[PATH_ROOM], id[12], client[32], members[512];
-    const char *argv[9 + DEV_FLAGS_MAX + 1] = {
-        path, "--id", id, "--data", data, "--client", client, "--members", members,
-    };
+    struct arguments arguments = { .count = 0 };
+    char log[PATH_ROOM];
     int null, out;
 
-    find_server(path);
-    data_path(s, n, data);
+    put_arguments(&arguments, s, n);
     dev_node_log_path(s, n, log);
-    snprintf(id, sizeof id, "%u", n->id);
-    snprintf(client, sizeof client, "127.0.0.1:%u", n->client_port);
-    members_text(s, members, sizeof members);
-    for (unsigned i = 0; i < s->flags_count; i++) argv[9 + i] = s->flags[i];
-
     setsid();
     null = open("/dev/null", O_RDONLY | O_CLOEXEC);
     out = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (null >= 0 && out >= 0 && dup2(null, STDIN_FILENO) >= 0 &&
         dup2(out, STDOUT_FILENO) >= 0 && dup2(out, STDERR_FILENO) >= 0) {
-        execvp(path, (char *const *) argv);
+        execvp(arguments.path, (char *const *) arguments.at);
     }
     const int error = errno;
     (void) !write(told, &error, sizeof error); /* nobody else is left to tell */

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/base/check.h"
 #include "core/base/errors.h"
 
 enum { PORT_FIRST = 20000, PORT_COUNT = 12000, PORT_TRIES = 2000 };
@@ -42,10 +43,20 @@ static bool take_node(struct dev_state *s, const char *line)
     return true;
 }
 
+static bool take_joined(struct dev_state *s, const char *line)
+{
+    unsigned id;
+
+    if (sscanf(line, "joined %u", &id) != 1 || id == 0 || id > s->nodes_count) return false;
+    s->nodes[id - 1].joined = true;
+    return true;
+}
+
 static bool take_line(struct dev_state *s, char *line)
 {
     line[strcspn(line, "\n")] = '\0';
     if (strncmp(line, "node ", 5) == 0) return take_node(s, line);
+    if (strncmp(line, "joined ", 7) == 0) return take_joined(s, line);
     if (strncmp(line, "flag ", 5) != 0 || s->flags_count == DEV_FLAGS_MAX) return false;
     if (strlen(line + 5) >= DEV_FLAG_BYTES_MAX) return false;
     strcpy(s->flags[s->flags_count++], line + 5);
@@ -97,6 +108,7 @@ int dev_state_save(const struct dev_state *s)
         const struct dev_node *n = &s->nodes[i];
         fprintf(file, "node %u %u %u %d\n", n->id, n->client_port, n->peer_port,
                 (int) n->pid);
+        if (n->joined) fprintf(file, "joined %u\n", n->id);
     }
     for (unsigned i = 0; i < s->flags_count; i++) fprintf(file, "flag %s\n", s->flags[i]);
     good = ferror(file) == 0;
@@ -145,28 +157,55 @@ static int bind_port(unsigned port)
     return -1;
 }
 
+static bool is_taken(const struct dev_state *s, unsigned port)
+{
+    for (unsigned i = 0; i < s->nodes_count; i++) {
+        if (s->nodes[i].client_port == port || s->nodes[i].peer_port == port) return true;
+    }
+    return false;
+}
+
+/* The next port to be filled in; NULL: all have theirs. */
+static uint16_t *next_missing(struct dev_state *s)
+{
+    for (unsigned i = 0; i < s->nodes_count; i++) {
+        if (s->nodes[i].client_port == 0) return &s->nodes[i].client_port;
+        if (s->nodes[i].peer_port == 0) return &s->nodes[i].peer_port;
+    }
+    return NULL;
+}
+
 int dev_state_pick_ports(struct dev_state *s)
 {
     int fds[2 * DEV_NODES_MAX];
     unsigned picked = 0, offset = 0;
-    const unsigned wanted = 2 * s->nodes_count;
+    uint16_t *missing = next_missing(s);
 
     if (getrandom(&offset, sizeof offset, 0) != (ssize_t) sizeof offset) return ERR_IO;
-    for (unsigned i = 0; i < PORT_TRIES && picked < wanted; i++) {
+    for (unsigned i = 0; i < PORT_TRIES && missing != NULL; i++) {
         const unsigned port = PORT_FIRST + (offset % PORT_COUNT + i) % PORT_COUNT;
-        struct dev_node *n = &s->nodes[picked / 2];
 
-        fds[picked] = bind_port(port);
+        fds[picked] = is_taken(s, port) ? -1 : bind_port(port);
         if (fds[picked] < 0) continue;
-        if (picked % 2 == 0) {
-            n->client_port = (uint16_t) port;
-        } else {
-            n->peer_port = (uint16_t) port;
-        }
+        *missing = (uint16_t) port;
+        missing = next_missing(s);
         picked++;
     }
     for (unsigned i = 0; i < picked; i++) close(fds[i]);
-    return picked == wanted ? 0 : ERR_IO;
+    return missing == NULL ? 0 : ERR_IO;
+}
+
+void dev_state_servers(const struct dev_state *s, unsigned except, char *text, size_t size)
+{
+    size_t len = 0;
+
+    text[0] = '\0';
+    for (unsigned i = 0; i < s->nodes_count; i++) {
+        if (s->nodes[i].id == except) continue;
+        len += (size_t) snprintf(text + len, size - len, "%s127.0.0.1:%u",
+                                 len == 0 ? "" : ",", s->nodes[i].client_port);
+        CHECK(len < size);
+    }
 }
 
 /* --- turns --- */

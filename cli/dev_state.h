@@ -3,6 +3,7 @@
  *
  *     tidelock-dev 1
  *     node <id> <client port> <peer port> <pid>       pid 0: never started, or stopped
+ *     joined <id>                                     it came later, with --join
  *     flag <a further argument of every tidelockd>
  *
  * A pid may be stale: whether it is still that server is asked each time (dev_node.h). Two
@@ -21,6 +22,9 @@ struct dev_node {
     unsigned id;
     uint16_t client_port, peer_port; /* on 127.0.0.1 */
     pid_t pid;
+    bool joined;  /* started with --join; else with the members of the first start */
+    bool rejoins; /* and what its directory holds is set aside, this time */
+    bool learner;
 };
 
 struct dev_state {
@@ -39,9 +43,12 @@ int dev_state_save(const struct dev_state *s); /* ERR_IO, errno set */
  * holds anything. Fills in s->dir. */
 int dev_state_new(struct dev_state *s, const char *dir, unsigned nodes);
 
-/* Free ports for every node, below the range that the kernel gives to outgoing connections:
+/* Free ports for every node that has none, below the range that the kernel gives to outgoing connections:
  * a server that is restarted finds its ports still free. ERR_IO. */
 int dev_state_pick_ports(struct dev_state *s);
+
+/* "127.0.0.1:20000,..." of the client ports of all but server `except`. */
+void dev_state_servers(const struct dev_state *s, unsigned except, char *text, size_t size);
 
 /* Keeps other commands from changing the file until dev_state_unlock(). -1: errno. */
 int dev_state_lock(const char *dir);

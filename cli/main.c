@@ -91,6 +91,27 @@
     "server that leads then; -o json prints {\"leader\"}. A server that is told to stop (TERM)\n" \
     "hands over by itself."
 
+#define MEMBER_ADD_HELP                                                                     \
+    "Keeps a place, and its id, for a server that will be started with --join and --peer\n"  \
+    "PEER. A server that joins without one gets the lowest free id."
+
+#define MEMBER_PROMOTE_HELP                                                                 \
+    "It votes as soon as it has caught up. Servers that joined without --learner are\n"     \
+    "promoted by themselves."
+
+#define MEMBER_REMOVE_HELP                                                                  \
+    "The server stops when it hears of it. It is refused when the voters that are left\n"   \
+    "could not decide anything at present. Its directory is of no more use: to come back it\n" \
+    "joins anew. A leader hands over first; no request fails."
+
+#define MEMBER_REPLACE_HELP                                                                 \
+    "Start the new server with --join; this waits until it votes, for --timeout at most, and\n" \
+    "then removes the old one. NEW may be left out while one server only is joining."
+
+#define DEV_ADD_HELP                                                                        \
+    "Starts one more server, which joins the cluster. With --node N it is server N, which\n" \
+    "does not run: what its directory holds is set aside, and it joins anew."
+
 #define DEV_START_HELP                                                                      \
     "Starts servers on free ports of 127.0.0.1 with their data and logs in --dir, waits\n"  \
     "until one leads, and prints the list for --servers or $TIDELOCK_SERVERS. A cluster\n"  \
@@ -159,12 +180,27 @@ static const struct command commands[] = {
       command_status },
     { "transfer", "", "let another server lead", TRANSFER_HELP, FLAG_BIT(NODE), 0, 0, false,
       command_transfer },
+    { "member list", "", "list the servers that belong to the cluster",
+      "A member is a voter, joining (it votes once it has caught up), or a learner.", 0, 0, 0,
+      false, command_member_list },
+    { "member add", "PEER", "keep a place for a server that will join", MEMBER_ADD_HELP,
+      FLAG_BIT(CLIENT) | FLAG_BIT(ID) | FLAG_BIT(LEARNER), 1, 1, false, command_member_add },
+    { "member promote", "ID", "let a learner vote", MEMBER_PROMOTE_HELP, 0, 1, 1, false,
+      command_member_promote },
+    { "member demote", "ID", "let a voter learn only", "", 0, 1, 1, false,
+      command_member_demote },
+    { "member remove", "ID", "take a server out of the cluster", MEMBER_REMOVE_HELP, 0, 1, 1,
+      false, command_member_remove },
+    { "member replace", "OLD [NEW]", "remove a server once another one votes",
+      MEMBER_REPLACE_HELP, 0, 1, 2, false, command_member_replace },
     { "bench", "", "measure a cluster", BENCH_HELP,
       FLAG_BIT(OP) | FLAG_BIT(CLIENTS) | FLAG_BIT(DEPTH) | FLAG_BIT(SIZE) | FLAG_BIT(SECONDS) |
           FLAG_BIT(WARMUP) | FLAG_BIT(KEYS) | FLAG_BIT(SPREAD),
       0, 0, false, command_bench },
     { "dev start", "[-- FLAGS]", "start a cluster on this machine", DEV_START_HELP,
       FLAG_BIT(NODES) | FLAG_BIT(DIR), 0, 0, true, command_dev_start },
+    { "dev add", "", "start one more server, which joins", DEV_ADD_HELP,
+      DIR_AND_NODE | FLAG_BIT(LEARNER), 0, 0, false, command_dev_add },
     { "dev stop", "", "stop its servers; the data stays", "", FLAG_BIT(DIR), 0, 0, false,
       command_dev_stop },
     { "dev status", "", "print its servers, roles and processes", "", FLAG_BIT(DIR), 0, 0,

@@ -56,6 +56,9 @@
       "only if N is the newest version; 0: if there is none")                             \
     X(LEVELS, "depth", "N", NUMBER, 0, 1024, "so many levels below it (default: all)")    \
     X(DATA, "data", NULL, SWITCH, 0, 0, "print the data, too, as JSON")                   \
+    X(CLIENT, "client", "HOST:PORT", TEXT, 0, 0, "where it will serve clients")           \
+    X(ID, "id", "N", NUMBER, 1, 16, "its id (default: the lowest free one)")              \
+    X(LEARNER, "learner", NULL, SWITCH, 0, 0, "it is to learn only, and never to vote") \
     X(READ, "read", NULL, SWITCH, 0, 0, "run it to read only, on any server and outside the log") \
     X(ANY, "any", NULL, SWITCH, 0, 0,                                                     \
       "what the server at hand knows, at once and without a majority: it may be old")     \

@@ -24,12 +24,17 @@ enum cli_exit report_exit_of(int code)
     case ERR_NO_RECIPE:
     case ERR_NO_FUNCTION:
     case ERR_NO_CALL:
+    case ERR_NO_MEMBER:
         return CLI_NOT_FOUND;
     case ERR_NODE_EXISTS:
     case ERR_BAD_VERSION:
     case ERR_NOT_EMPTY:
     case ERR_GUARD_FAILED:
     case ERR_REFUSED:
+    case ERR_MEMBER_EXISTS:
+    case ERR_MEMBERS_FULL:
+    case ERR_LAST_VOTER:
+    case ERR_UNSAFE_CHANGE:
         return CLI_CONFLICT;
     case ERR_BAD_SECRET:
     case ERR_RESERVED:

@@ -8,6 +8,7 @@
 
 #include "core/kv/kv.h"
 #include "core/machine/result.h"
+#include "core/machine/roster.h"
 #include "core/server/job.h"
 #include "core/session/session.h"
 
@@ -18,6 +19,13 @@ void answer_result(struct buf *out, const struct job *j, const struct result *r)
  * Returns 0 or the code that was answered. `scratch` is work space. */
 int answer_read(struct buf *out, const struct job *j, struct kv_view *view, uint64_t zxid,
                 struct buf *scratch);
+
+/* The roster in force at `zxid`, in answers_members.c; and what changed it. */
+void answer_member_list(struct buf *out, const struct job *j, const struct roster *roster,
+                        uint64_t zxid);
+/* `founding` of identity.h and the cluster's name: what a server that joins wants to know. */
+void answer_member(struct buf *out, const struct job *j, const struct result *r,
+                   const char *cluster, uint64_t founding);
 
 /* An armed watch: the zxid from which on it fires, and the node's stat or nil. */
 void answer_watch(struct buf *out, const struct job *j, struct kv_view *view,

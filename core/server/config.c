@@ -7,7 +7,9 @@
 #include "core/base/errors.h"
 #include "core/base/hash.h"
 
-enum { LINE_MAX_BYTES = 4096 };
+enum { LINE_MAX_BYTES = 8192 };
+
+static const struct address alone = { "alone", 1 };
 
 /* --- values --- */
 
@@ -54,6 +56,7 @@ static bool set_cluster(struct config *c, const char *value)
     for (const char *at = value; *at != '\0'; at++) {
         if (*at <= ' ' || *at > '~') return false;
     }
+    c->cluster_given = true;
     return set_text(value, c->cluster, sizeof c->cluster);
 }
 
@@ -115,15 +118,49 @@ static bool set_members(struct config *c, const char *value)
     return true;
 }
 
+static bool set_bool(const char *value, bool *out)
+{
+    *out = strcmp(value, "true") == 0;
+    return *out || strcmp(value, "false") == 0;
+}
+
 static bool set_dev(struct config *c, const char *value)
 {
-    c->dev = strcmp(value, "true") == 0;
-    return c->dev || strcmp(value, "false") == 0;
+    return set_bool(value, &c->dev);
+}
+
+static bool set_join(struct config *c, const char *value)
+{
+    char text[CONFIG_PATH_MAX];
+    struct address address;
+
+    if (!set_text(value, text, sizeof text)) return false;
+    for (char *at = text, *comma; at != NULL; at = comma) {
+        comma = strchr(at, ',');
+        if (comma != NULL) *comma++ = '\0';
+        if (address_parse(at, &address) != 0 || address.port == 0) return false;
+    }
+    return set_text(value, c->join, sizeof c->join);
+}
+
+static bool set_learner(struct config *c, const char *value)
+{
+    return set_bool(value, &c->learner);
+}
+
+static bool set_rejoin(struct config *c, const char *value)
+{
+    return set_bool(value, &c->rejoin);
 }
 
 static bool set_log_segment_bytes(struct config *c, const char *value)
 {
     return number_parse(value, 64u << 10, UINT64_C(1) << 32, &c->log_segment_bytes);
+}
+
+static bool set_log_keep_bytes(struct config *c, const char *value)
+{
+    return number_parse(value, 64u << 10, UINT64_C(1) << 40, &c->log_keep_bytes);
 }
 
 static bool set_cache_bytes(struct config *c, const char *value)
@@ -146,6 +183,11 @@ static bool set_election_max_ms(struct config *c, const char *value)
     return set_u32(value, 30, 60000, &c->election_max_ms);
 }
 
+static bool set_lease_ms(struct config *c, const char *value)
+{
+    return set_u32(value, 0, LEASE_MS_MAX, &c->lease_ms);
+}
+
 static bool set_log_level(struct config *c, const char *value)
 {
     static const char *const names[] = { "error", "warn", "info", "debug" };
@@ -161,7 +203,7 @@ static bool set_log_level(struct config *c, const char *value)
 /* --- the table of keys --- */
 
 static const struct key {
-    const char *name;
+    const char *name; /* of a switch, see is_switch(), it is enough as a flag */
     bool (*set)(struct config *c, const char *value);
     const char *expected;
     const char *help;
@@ -178,14 +220,24 @@ static const struct key {
       "listen for clients [127.0.0.1:7400]" },
     { "advertise", set_advertise, "host:port or [v6]:port",
       "the address that clients are told [client's]" },
-    { "peer", set_peer, "host:port or [v6]:port", "listen for servers [as in members]" },
+    { "peer", set_peer, "host:port or [v6]:port",
+      "listen for servers [as in members]; with join, also where they find this one" },
+    { "join", set_join, "\"host:port,...\", where servers of a cluster serve clients",
+      "first start: become a member of that cluster; later it counts no more" },
+    { "learner", set_learner, "true or false", "with join: never to vote; takes no value" },
+    { "rejoin", set_rejoin, "true or false",
+      "with join: set aside what is in the data directory; takes no value" },
     { "log-segment-bytes", set_log_segment_bytes, "a number from 65536 to 4294967296",
       "size of one log file [67108864]" },
+    { "log-keep-bytes", set_log_keep_bytes, "a number from 65536 on",
+      "log kept for peers and watches that come back [134217728]" },
     { "cache-bytes", set_cache_bytes, "a number from 1048576 on",
       "memory for nodes at hand [67108864]" },
     { "heartbeat-ms", set_heartbeat_ms, "a number from 10 to 10000", "[50]" },
     { "election-min-ms", set_election_min_ms, "a number from 30 to 60000", "[150]" },
     { "election-max-ms", set_election_max_ms, "a number from 30 to 60000", "[300]" },
+    { "lease-ms", set_lease_ms, "a number from 0 to 100",
+      "a leader may answer reads alone for so long, trusting clocks; 0: never [0]" },
     { "log-level", set_log_level, "error, warn, info or debug", "[info]" },
 };
 
@@ -293,6 +345,12 @@ struct flag {
     const char *value;
 };
 
+static bool is_switch(const char *name)
+{
+    return strcmp(name, "dev") == 0 || strcmp(name, "learner") == 0 ||
+           strcmp(name, "rejoin") == 0;
+}
+
 /* Takes one flag off argv: "--name value", "--name=value", or "--dev". */
 static int flag_next(int argc, char **argv, int *at, struct flag *f, const struct source *s)
 {
@@ -307,7 +365,7 @@ static int flag_next(int argc, char **argv, int *at, struct flag *f, const struc
     snprintf(f->name, sizeof f->name, "%.*s", (int)(len < 60 ? len : 60), arg + 2);
     if (equals != NULL) {
         f->value = equals + 1;
-    } else if (strcmp(f->name, "dev") == 0) {
+    } else if (is_switch(f->name)) {
         f->value = "true";
     } else if (*at < argc) {
         f->value = argv[(*at)++];
@@ -359,6 +417,7 @@ static void defaults(struct config *c)
     *c = (struct config){
         .cluster = "tidelock",
         .log_segment_bytes = 64u << 20,
+        .log_keep_bytes = 128u << 20,
         .cache_bytes = 64u << 20,
         .heartbeat_ms = HEARTBEAT_MS,
         .election_min_ms = ELECTION_MIN_MS,
@@ -377,7 +436,7 @@ static void dev_defaults(struct config *c)
 static int members_complete(struct config *c, char *why)
 {
     if (!c->members_given) {
-        c->members[c->id - 1] = (struct address){ "127.0.0.1", 7401 };
+        c->members[c->id - 1] = address_given(&c->peer) ? c->peer : alone;
         c->members_count = 1;
     }
     if (!address_given(&c->members[c->id - 1])) {
@@ -388,10 +447,44 @@ static int members_complete(struct config *c, char *why)
     return 0;
 }
 
+static bool is_everywhere(const struct address *a)
+{
+    return strcmp(a->host, "0.0.0.0") == 0 || strcmp(a->host, "::") == 0;
+}
+
+/* Who was a member keeps the address that it had as one. The cluster says what its id and
+ * the members are. */
+static int join_complete(struct config *c, char *why)
+{
+    if (c->dev) return fail(why, "join is not for --dev");
+    if (!address_given(&c->peer) && c->id != 0) c->peer = c->members[c->id - 1];
+    if (!address_given(&c->peer)) {
+        return fail(why, "peer is missing: join needs the address where the other servers "
+                         "find this one (--peer HOST:PORT)");
+    }
+    if (is_everywhere(&c->peer)) {
+        return fail(why, "peer must be an address that the other servers can dial");
+    }
+    c->id = c->members_count = 0;
+    c->members_given = false;
+    memset(c->members, 0, sizeof c->members);
+    return 0;
+}
+
+static int place_complete(struct config *c, char *why)
+{
+    if (c->join[0] != '\0') return join_complete(c, why);
+    if (c->learner) return fail(why, "learner goes with join only");
+    if (c->rejoin) return fail(why, "rejoin goes with join only");
+    if (c->id == 0) return fail(why, "id is missing: say which member this is (--id 1)");
+    return members_complete(c, why);
+}
+
 static int complete(struct config *c, char *why)
 {
     if (c->dev) dev_defaults(c);
-    if (c->id == 0) return fail(why, "id is missing: say which member this is (--id 1)");
+    int code = place_complete(c, why);
+    if (code != 0) return code;
     if (c->data[0] == '\0' && !c->dev) {
         return fail(why, "data is missing: say where to keep log and state (--data DIR)");
     }
@@ -404,7 +497,10 @@ static int complete(struct config *c, char *why)
         return fail(why,
                     "3 * heartbeat-ms <= election-min-ms <= election-max-ms must hold");
     }
-    return members_complete(c, why);
+    if (c->lease_ms >= c->election_min_ms) {
+        return fail(why, "lease-ms must be below election-min-ms");
+    }
+    return 0;
 }
 
 int config_read(struct config *c, int argc, char **argv, char why[CONFIG_WHY_MAX])
@@ -422,6 +518,11 @@ int config_read(struct config *c, int argc, char **argv, char why[CONFIG_WHY_MAX
 bool config_members_adopt(struct config *c, const char *text)
 {
     return set_members(c, text) && address_given(&c->members[c->id - 1]);
+}
+
+bool config_is_alone(const struct config *c)
+{
+    return c->members_count == 1 && address_equal(&c->members[c->id - 1], &alone);
 }
 
 const struct address *config_peer_listen(const struct config *c)

@@ -24,14 +24,19 @@ struct config {
     uint32_t id;
     char data[CONFIG_PATH_MAX];
     char cluster[CLUSTER_NAME_MAX + 1];
+    bool cluster_given;
     struct address client;    /* listen here for clients */
     struct address advertise; /* what clients are told; `client` unless given */
     struct address peer;      /* listen here for servers; our members' entry unless given */
     struct address members[NODES_MAX]; /* by id - 1; not given: no such member */
     uint32_t members_count;
     bool members_given;
-    uint64_t log_segment_bytes, cache_bytes;
+    char join[CONFIG_PATH_MAX]; /* client addresses of a cluster to join; or empty */
+    bool learner;               /* with join: for good, never a voter */
+    bool rejoin;                /* with join: what the directory holds is set aside first */
+    uint64_t log_segment_bytes, log_keep_bytes, cache_bytes;
     uint32_t heartbeat_ms, election_min_ms, election_max_ms;
+    uint32_t lease_ms; /* 0 = every strong read asks a quorum */
     enum log_level log_level;
 };
 
@@ -44,6 +49,9 @@ bool config_members_adopt(struct config *c, const char *text);
 
 /* Where to listen for servers: `peer`, or our own entry of members. */
 const struct address *config_peer_listen(const struct config *c);
+/* One server that was given no address for others: it stays alone, and its entry of members
+ * is a name that is no host. */
+bool config_is_alone(const struct config *c);
 
 /* "1=host:port,2=host:port", in the order of ids: what identity and peers compare. */
 void config_members_text(const struct config *c, struct buf *out);

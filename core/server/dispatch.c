@@ -1,5 +1,7 @@
 #include "core/server/dispatch.h"
 
+#include <stdio.h>
+
 #include "core/base/check.h"
 #include "core/server/answers.h"
 #include "core/server/greet.h"
@@ -47,6 +49,20 @@ static void unwatch_now(struct job *j)
     pack_nil(conn_out(j->conn));
 }
 
+/* The roster, with the client addresses that this server heard of. */
+static void members_now(struct job *j)
+{
+    struct driver *d = j->conn->service->driver;
+    struct roster roster = *driver_roster(d);
+
+    for (uint32_t i = 0; i < roster.count; i++) {
+        struct member *m = &roster.at[i];
+        snprintf(m->client, sizeof m->client, "%s",
+                 peers_client_address(driver_peers(d), m->id));
+    }
+    answer_member_list(conn_out(j->conn), j, &roster, driver_zxid(d));
+}
+
 /* Answers from the applied state, now. False: a watch that has to catch up first. */
 static bool read_now(struct job *j)
 {
@@ -56,6 +72,10 @@ static bool read_now(struct job *j)
     if (j->method == METHOD_WATCH) return watches_arm(j);
     if (j->method == METHOD_UNWATCH) {
         unwatch_now(j);
+        return true;
+    }
+    if (j->method == METHOD_MEMBER_LIST) {
+        members_now(j);
         return true;
     }
 
@@ -110,6 +130,10 @@ static void job_start(struct job *j)
     int code = 0;
 
     list_remove(&j->member);
+    if (c->service->installing) {
+        job_refuse(j, ERR_STOPPING, "the server is getting a copy of the state");
+        return;
+    }
     if (j->class == JOB_LOCAL && j->method == METHOD_QUERY) {
         query_queue_due(j);
         return;
@@ -271,6 +295,13 @@ static void session_follow(struct conn *c, const struct job *j, const struct res
     (void)conn_attach(c, part.id);
 }
 
+static bool is_member_change(enum method method)
+{
+    return method == METHOD_MEMBER_ADD || method == METHOD_MEMBER_PROMOTE ||
+           method == METHOD_MEMBER_DEMOTE || method == METHOD_MEMBER_REMOVE ||
+           method == METHOD_MEMBER_JOIN;
+}
+
 void dispatch_answer(struct service *s, uint64_t tag, int code, struct bytes bytes)
 {
     struct job *j = job_find(&s->jobs, tag);
@@ -284,7 +315,12 @@ void dispatch_answer(struct service *s, uint64_t tag, int code, struct bytes byt
     }
     CHECK(result_decode(bytes, &result) == 0);
     session_follow(j->conn, j, &result);
-    answer_result(conn_out(j->conn), j, &result);
+    if (is_member_change(j->method) && result.code == 0) {
+        answer_member(conn_out(j->conn), j, &result, s->config->cluster,
+                      driver_founding(s->driver));
+    } else {
+        answer_result(conn_out(j->conn), j, &result);
+    }
     job_end(j);
 }
 

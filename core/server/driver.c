@@ -3,14 +3,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "core/base/check.h"
 #include "core/base/errors.h"
 #include "core/base/log.h"
 #include "core/log/log.h"
+#include "core/server/clock.h"
+#include "core/server/membership.h"
 #include "core/server/peer_context.h"
+#include "core/server/say.h"
+#include "core/server/store.h"
 #include "core/state/state.h"
 #include "lua/host.h"
 
@@ -18,7 +21,9 @@ enum {
     FLUSH_EVERY_MS = 10000, /* bounds what a restart must apply again */
     DIRTY_BYTES = 4 << 20,  /* applied changes in memory before they are written behind */
     ROUNDS_MAX = 4,         /* of starting requests in one turn */
-    LOG_KEEP_BYTES = 128 << 20, /* of log are kept for watches, needed otherwise or not */
+    /* For a peer that gets a snapshot the log behind it is kept to so many times its usual
+     * size. If that is not enough, the peer gets another snapshot. */
+    LOG_KEEP_FACTOR = 8,
     SCRIPT_CPU_MAX_MS = 50, /* of one run: less than a heartbeat may be late */
 };
 
@@ -29,6 +34,7 @@ struct driver {
     struct driver_config config;
     struct log *log;
     struct state *state;
+    struct store store; /* of snapshots; on `state` */
     struct lua_host *host;
     struct peers *peers;
     struct replica *replica;
@@ -36,21 +42,15 @@ struct driver {
     uv_async_t wake; /* from the log's and the state's threads */
     uv_prepare_t prepare;
     uint64_t boot;
-    uint64_t durable, flushed, trimmed; /* what the replica or the log was told last */
+    uint64_t durable, trimmed; /* what the replica or the log was told last */
+    uint64_t sending;                   /* the slot of the snapshot that is being sent */
+    bool installing;                    /* as the clients were told last */
     uint64_t flush_due_ms;
+    bool members_changed;
     bool appended;     /* records since the last log_submit() */
     bool role_changed; /* since the last line about it */
+    bool founded;      /* the replica knows who the founders are */
 };
-
-static struct replica_time now(void)
-{
-    struct timespec wall;
-
-    clock_gettime(CLOCK_REALTIME, &wall);
-    return (struct replica_time){ .now_ms = uv_hrtime() / 1000000 + 1,
-                                  .wall_ms = (int64_t)wall.tv_sec * 1000 +
-                                             wall.tv_nsec / 1000000 };
-}
 
 static uint64_t random_seed(void)
 {
@@ -71,10 +71,17 @@ static void io_send(void *ctx, nodes_set to, uint64_t after, struct bytes frame)
 
 static enum log_record_kind record_kind(enum paxos_write_kind kind)
 {
-    if (kind == PAXOS_WRITE_PROMISE) return LOG_PROMISE;
-    if (kind == PAXOS_WRITE_VOTE) return LOG_VOTE;
-    CHECK(kind == PAXOS_WRITE_CHOSEN);
-    return LOG_CHOSEN;
+    switch (kind) {
+    case PAXOS_WRITE_PROMISE:
+        return LOG_PROMISE;
+    case PAXOS_WRITE_VOTE:
+        return LOG_VOTE;
+    case PAXOS_WRITE_CHOSEN:
+        return LOG_CHOSEN;
+    case PAXOS_WRITE_INSTALLED:
+        return LOG_INSTALLED;
+    }
+    CHECK(false);
 }
 
 static void io_write(void *ctx, const struct paxos_write *w)
@@ -133,6 +140,22 @@ static void io_applied(void *ctx, uint64_t slot, const struct proposal *p, bool 
     d->config.clients.applied(d->config.clients.ctx, slot);
 }
 
+/* Connections are made and left at the end of the turn: not within the replica. */
+static void io_members(void *ctx)
+{
+    struct driver *d = ctx;
+
+    d->members_changed = true;
+}
+
+static void io_removed(void *ctx)
+{
+    struct driver *d = ctx;
+
+    membership_end(&d->config.datadir->identity, 0, ERR_NO_MEMBER);
+    d->config.ended(d->config.ctx);
+}
+
 static void io_recalled(void *ctx, uint64_t slot, uint64_t zxid_first, uint64_t zxid_last)
 {
     struct driver *d = ctx;
@@ -149,6 +172,34 @@ static void io_stop(void *ctx, uint64_t slot, const char *why)
     _exit(EXIT_FAILURE);
 }
 
+/* --- snapshots --- */
+
+static void on_installed(void *ctx)
+{
+    struct driver *d = ctx;
+
+    d->config.clients.installed(d->config.clients.ctx);
+}
+
+/* What began or ended within this turn. */
+static void follow_snapshots(struct driver *d)
+{
+    bool installing = replica_status(d->replica).installing;
+    uint64_t sending = replica_sending(d->replica);
+
+    if (sending != d->sending && sending != 0) {
+        log_line(LOG_INFO, "state", "msg=\"a peer lags too far: sending the state\" slot=%llu",
+                 (unsigned long long)sending);
+    }
+    d->sending = sending;
+    if (installing == d->installing) return;
+    d->installing = installing;
+    log_line(LOG_INFO, "state", "msg=\"%s\"",
+             installing ? "lags too far: a copy of a peer's state begins"
+                        : "the copy of a peer's state has ended");
+    d->config.clients.installing(d->config.clients.ctx, installing);
+}
+
 /* --- what peers tell --- */
 
 /* Before, the replica promises nothing, votes for nothing and asks for no leadership: it is
@@ -158,38 +209,58 @@ static bool takes_part(const struct driver *d)
     return d->config.datadir->identity.joined;
 }
 
-/* It never took part, so there is nothing to tidy, and lingering would only mislead. */
-static void on_refused(void *ctx, uint32_t node)
+/* One that never took part has nothing to tidy, and lingering would only mislead. */
+static void on_refused(void *ctx, uint32_t node, int code)
 {
     struct driver *d = ctx;
+    bool joined = takes_part(d);
 
-    log_line(LOG_ERROR, "server",
-             "msg=\"stopped\" why=\"server %u knows this server, %u, by another data "
-             "directory than %s; it must not vote from lost memory: " PEER_FORGETFUL_ADVICE
-             "\"",
-             (unsigned)node, (unsigned)d->config.config->id, d->config.datadir->path);
-    _exit(EXIT_FAILURE);
+    membership_end(&d->config.datadir->identity, node, code);
+    if (!joined) _exit(EXIT_FAILURE);
+    d->config.ended(d->config.ctx);
 }
 
-static bool on_frame(void *ctx, uint32_t node, struct bytes frame)
+static void follow_members(struct driver *d)
+{
+    const struct roster *roster = replica_roster(d->replica);
+
+    d->members_changed = false;
+    if (roster->number == 0) return;
+    say_members(roster);
+    peers_follow(d->peers, roster);
+}
+
+/* Who the others are is known once this server has joined. */
+static void found_when_joined(struct driver *d)
+{
+    if (d->founded || !takes_part(d)) return;
+    const struct roster founders =
+        membership_founders(&d->config.datadir->identity, d->config.advertise);
+    if (founders.number != 0) replica_found(d->replica, &founders);
+    d->founded = true;
+}
+
+static bool on_frame(void *ctx, struct peer_id from, struct bytes frame)
 {
     struct driver *d = ctx;
+    const struct replica_peer sender = { from.node, from.incarnation };
 
-    return replica_receive(d->replica, now(), node, frame);
+    found_when_joined(d);
+    return replica_receive(d->replica, clock_now(), sender, frame);
 }
 
 static void on_up(void *ctx, uint32_t node)
 {
     struct driver *d = ctx;
 
-    replica_peer_up(d->replica, now(), node);
+    if (d->replica != NULL) replica_peer_up(d->replica, clock_now(), node);
 }
 
 static void on_down(void *ctx, uint32_t node)
 {
     struct driver *d = ctx;
 
-    if (d->replica != NULL) replica_peer_down(d->replica, now(), node);
+    if (d->replica != NULL) replica_peer_down(d->replica, clock_now(), node);
 }
 
 /* --- a turn --- */
@@ -201,16 +272,7 @@ static void tell_durable(struct driver *d)
     if (durable == d->durable) return;
     d->durable = durable;
     peers_durable(d->peers, durable);
-    replica_durable(d->replica, now(), durable);
-}
-
-static void tell_flushed(struct driver *d)
-{
-    uint64_t flushed = state_flushed(d->state);
-
-    if (flushed == d->flushed) return;
-    d->flushed = flushed;
-    replica_flushed(d->replica, now(), flushed);
+    replica_durable(d->replica, clock_now(), durable);
 }
 
 static void log_role(struct driver *d)
@@ -218,15 +280,7 @@ static void log_role(struct driver *d)
     const struct replica_status s = replica_status(d->replica);
 
     d->role_changed = false;
-    if (s.role == PAXOS_LEADING) {
-        log_line(LOG_INFO, "paxos", "msg=\"leading\" round=%llu",
-                 (unsigned long long)s.ballot.round);
-    } else if (s.role == PAXOS_FOLLOWER && s.leader != 0) {
-        log_line(LOG_INFO, "paxos", "msg=\"following\" leader=%u round=%llu", s.leader,
-                 (unsigned long long)s.ballot.round);
-    } else {
-        log_line(LOG_DEBUG, "paxos", "msg=\"no leader\" role=%s", paxos_role_name(s.role));
-    }
+    say_role(&s);
 }
 
 /* Answers may allow further requests to start, which belong to this turn still. */
@@ -236,7 +290,7 @@ static void rounds(struct driver *d)
 
     for (int i = 0; i < ROUNDS_MAX; i++) {
         c->turn(c->ctx);
-        if (takes_part(d)) replica_turn(d->replica, now());
+        if (takes_part(d)) replica_turn(d->replica, clock_now());
         if (!c->again(c->ctx)) return;
     }
 }
@@ -247,15 +301,16 @@ static void on_prepare(uv_prepare_t *prepare)
     const struct driver_clients *c = &d->config.clients;
 
     tell_durable(d);
-    tell_flushed(d);
     queries_turn(driver_queries(d));
     rounds(d);
+    peers_flush(d->peers); /* first: what a peer has to do takes longest */
     if (d->appended) log_submit(d->log);
     d->appended = false;
-    peers_flush(d->peers);
     c->flush(c->ctx);
     state_turn(d->state, machine_slot(replica_machine(d->replica)));
+    if (d->members_changed) follow_members(d);
     if (d->role_changed) log_role(d);
+    follow_snapshots(d);
     /* What is left, or got room by the flush, is the next turn's: do not sleep before it.
      */
     if (c->again(c->ctx) || replica_again(d->replica)) uv_async_send(&d->wake);
@@ -273,6 +328,11 @@ static void wake_loop(void *ctx)
     uv_async_send(&d->wake);
 }
 
+static bool disk_is_full(const struct driver *d)
+{
+    return log_full(d->log) || state_full(d->state);
+}
+
 static void flush_when_due(struct driver *d, uint64_t now_ms)
 {
     uint64_t applied = machine_slot(replica_machine(d->replica));
@@ -282,19 +342,33 @@ static void flush_when_due(struct driver *d, uint64_t now_ms)
     if (applied > state_flushed(d->state)) state_flush(d->state, applied);
 }
 
+/* What is on disk as state is needed as log by watches and peers that come back, and by a
+ * peer that is sent a snapshot. */
+static void trim_log(struct driver *d)
+{
+    uint64_t keep_bytes = d->config.config->log_keep_bytes;
+    uint64_t slot = log_slot_within(d->log, keep_bytes), flushed = state_flushed(d->state);
+    uint64_t sending = replica_sending(d->replica);
+
+    if (sending != 0 && slot > sending + 1) {
+        slot = log_slot_within(d->log, LOG_KEEP_FACTOR * keep_bytes);
+        if (slot < sending + 1) slot = sending + 1;
+    }
+    if (slot > flushed) slot = flushed;
+    if (slot > d->trimmed) log_trim(d->log, slot);
+    if (slot > d->trimmed) d->trimmed = slot;
+}
+
 static void on_tick(uv_timer_t *timer)
 {
     struct driver *d = timer->data;
-    const struct replica_time time = now();
-    uint64_t trim = replica_trim(d->replica);
+    const struct replica_time time = clock_now();
 
+    replica_full(d->replica, disk_is_full(d));
+    found_when_joined(d);
     if (takes_part(d)) replica_tick(d->replica, time);
     flush_when_due(d, time.now_ms);
-    /* Watches that come back look for their events in what is left of the log. */
-    if (trim > d->trimmed && log_bytes(d->log) > LOG_KEEP_BYTES) {
-        log_trim(d->log, trim);
-        d->trimmed = trim;
-    }
+    trim_log(d);
 }
 
 /* --- start --- */
@@ -307,18 +381,15 @@ static int open_log(struct driver *d, struct log_recovered *recovered, char *why
                                        .segment_bytes = c->log_segment_bytes,
                                        .cluster = config_cluster_hash(c),
                                        .node = c->id,
+                                       .slot_at_rest = store_slot(&d->store),
                                        .on_durable = wake_loop,
                                        .ctx = d };
 
     int code = log_open(&config, &d->log, recovered, why, why_size);
     if (code != 0) return code;
     d->boot = recovered->boot;
-    if (recovered->torn_bytes > 0) {
-        log_line(LOG_WARN, "log",
-                 "msg=\"cut a torn end, never promised to anybody\" bytes=%llu",
-                 (unsigned long long)recovered->torn_bytes);
-    }
-    return 0;
+    say_recovered(recovered);
+    return identity_settle(&d->config.datadir->identity, why);
 }
 
 static int open_state(struct driver *d, char *why, size_t why_size)
@@ -330,7 +401,9 @@ static int open_state(struct driver *d, char *why, size_t why_size)
                                          .on_flushed = wake_loop,
                                          .ctx = d };
 
-    return state_open(&config, &d->state, why, why_size);
+    int code = state_open(&config, &d->state, why, why_size);
+    d->store = (struct store){ d->state, on_installed, d };
+    return code;
 }
 
 static void open_peers(struct driver *d)
@@ -354,15 +427,14 @@ static struct paxos_config paxos_config_of(const struct config *c)
                               .heartbeat_ms = c->heartbeat_ms,
                               .election_min_ms = c->election_min_ms,
                               .election_max_ms = c->election_max_ms,
+                              .lease_ms = c->lease_ms,
                               .seed = random_seed() };
 
-    for (uint32_t id = 1; id <= NODES_MAX; id++) {
-        if (address_given(&c->members[id - 1])) p.voters |= node_bit(id);
-    }
-    if (c->members_count == 1) {
+    if (config_is_alone(c)) {
         p.heartbeat_ms = ALONE_HEARTBEAT_MS;
         p.election_min_ms = ALONE_ELECTION_MIN_MS;
         p.election_max_ms = ALONE_ELECTION_MAX_MS;
+        p.lease_ms = 0; /* there is nobody to ask anyway */
     }
     return p;
 }
@@ -372,6 +444,8 @@ static int open_replica(struct driver *d, const struct log_recovered *recovered,
 {
     const struct replica_config config = {
         .paxos = paxos_config_of(d->config.config),
+        .founders = membership_founders(&d->config.datadir->identity, d->config.advertise),
+        .incarnation = d->config.datadir->identity.incarnation,
         .io = { .ctx = d,
                 .send = io_send,
                 .write = io_write,
@@ -382,7 +456,10 @@ static int open_replica(struct driver *d, const struct log_recovered *recovered,
                 .role = io_role,
                 .applied = io_applied,
                 .recalled = io_recalled,
+                .members = io_members,
+                .removed = io_removed,
                 .stop = io_stop },
+        .store = store_hooks(&d->store),
         .scripts = host_scripts(d->host),
         .applied = state_applied(d->state),
         .boot = d->boot,
@@ -393,8 +470,11 @@ static int open_replica(struct driver *d, const struct log_recovered *recovered,
                                                .votes_count = recovered->votes_count,
                                                .votes = recovered->votes };
 
-    d->replica = replica_new(&config, &restored, now(), why, why_size);
-    return d->replica != NULL ? 0 : ERR_DAMAGED;
+    d->replica = replica_new(&config, &restored, clock_now(), why, why_size);
+    if (d->replica == NULL) return ERR_DAMAGED;
+    d->members_changed = true;
+    return membership_expect(&d->config.datadir->identity, replica_roster(d->replica), why,
+                             why_size);
 }
 
 static void start_handles(struct driver *d)
@@ -426,8 +506,8 @@ int driver_open(const struct driver_config *config, struct driver **driver, char
     CHECK(uv_async_init(config->loop, &d->wake, on_wake) == 0);
     d->host = host_new(
         (struct sandbox_budget){ SCRIPT_MEMORY_MAX, SCRIPT_FUEL_MAX, SCRIPT_CPU_MAX_MS });
-    int code = open_log(d, recovered, why, why_size);
-    if (code == 0) code = open_state(d, why, why_size);
+    int code = open_state(d, why, why_size);
+    if (code == 0) code = open_log(d, recovered, why, why_size);
     if (code == 0) {
         open_peers(d);
         code = open_replica(d, recovered, why, why_size);
@@ -467,20 +547,20 @@ void driver_free(struct driver *d)
 
 int driver_submit(struct driver *d, uint64_t tag, struct bytes request)
 {
-    if (log_full(d->log)) return ERR_DISK_FULL;
     if (!takes_part(d)) return ERR_NO_QUORUM;
-    return replica_submit(d->replica, now(), tag, request);
+    if (disk_is_full(d)) return ERR_DISK_FULL; /* known before the next tick */
+    return replica_submit(d->replica, clock_now(), tag, request);
 }
 
 int driver_read(struct driver *d, uint64_t tag, uint64_t session)
 {
     if (!takes_part(d)) return ERR_NO_QUORUM;
-    return replica_read(d->replica, now(), tag, session);
+    return replica_read(d->replica, clock_now(), tag, session);
 }
 
 int driver_transfer(struct driver *d, uint32_t node)
 {
-    return replica_transfer(d->replica, now(), node);
+    return replica_transfer(d->replica, clock_now(), node);
 }
 
 struct kv_view *driver_view(struct driver *d)
@@ -516,4 +596,19 @@ int driver_read_log(struct driver *d, uint64_t slot, struct proposal *p)
 struct peers *driver_peers(struct driver *d)
 {
     return d->peers;
+}
+
+uint64_t driver_founding(const struct driver *d)
+{
+    return d->config.datadir->identity.founding;
+}
+
+const struct roster *driver_roster(const struct driver *d)
+{
+    return replica_roster(d->replica);
+}
+
+uint64_t driver_member_chosen(const struct driver *d, uint32_t id)
+{
+    return replica_member_chosen(d->replica, id);
 }

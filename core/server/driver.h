@@ -28,6 +28,11 @@ struct driver_clients { /* who asks; answers come within driver calls and turns 
     void (*txn)(void *ctx, const struct txn *t, uint64_t zxid);
     void (*applied)(void *ctx, uint64_t slot);
     void (*recalled)(void *ctx, uint64_t slot, uint64_t zxid_first, uint64_t zxid_last);
+    /* The state is about to be replaced by a peer's, or is not any more: clients are to go
+     * elsewhere meanwhile. */
+    void (*installing)(void *ctx, bool installing);
+    /* It is replaced: connections end, what they asked has no answer here. */
+    void (*installed)(void *ctx);
     /* Starts what may start now. */
     void (*turn)(void *ctx);
     /* True when something became startable since: another round is due. */
@@ -41,6 +46,9 @@ struct driver_config {
     struct datadir *datadir;     /* borrowed */
     const struct address *advertise;
     struct driver_clients clients;
+    /* This server is no member any more: it is to stop, and need not hurry. */
+    void (*ended)(void *ctx);
+    void *ctx;
 };
 
 /* Opens log and state, and begins to take part: at once when this server has joined
@@ -68,5 +76,9 @@ int driver_read_log(struct driver *d, uint64_t slot, struct proposal *p);
 struct queries *driver_queries(struct driver *d);
 uint64_t driver_boot(const struct driver *d);
 struct peers *driver_peers(struct driver *d);
+uint64_t driver_founding(const struct driver *d); /* of identity.h; 0 = not joined */
+/* As replica.h: who belongs, and how far they are. */
+const struct roster *driver_roster(const struct driver *d);
+uint64_t driver_member_chosen(const struct driver *d, uint32_t id);
 
 #endif

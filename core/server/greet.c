@@ -22,20 +22,16 @@ static void put_uint(struct buf *out, const char *name, uint64_t value)
     pack_uint(out, value);
 }
 
-static bool is_member(const struct config *config, uint32_t id)
-{
-    return address_given(&config->members[id - 1]);
-}
-
 /* --- hello --- */
 
 static void put_client_addresses(struct service *s, struct buf *out)
 {
-    pack_map(out, s->config->members_count);
-    for (uint32_t id = 1; id <= NODES_MAX; id++) {
-        if (!is_member(s->config, id)) continue;
-        pack_uint(out, id);
-        pack_cstr(out, peers_client_address(driver_peers(s->driver), id));
+    const struct roster *roster = driver_roster(s->driver);
+
+    pack_map(out, roster->count);
+    for (uint32_t i = 0; i < roster->count; i++) {
+        pack_uint(out, roster->at[i].id);
+        pack_cstr(out, peers_client_address(driver_peers(s->driver), roster->at[i].id));
     }
 }
 
@@ -90,27 +86,33 @@ void greet_turn(struct service *s)
 
 /* --- status --- */
 
-static const char *role_name(const struct replica_status *r)
+static const char *role_name(const struct service *s, const struct replica_status *r)
 {
-    return r->role == PAXOS_LEADING    ? "leader"
-           : r->role == PAXOS_FOLLOWER ? "follower"
-                                       : "candidate";
+    const struct member *self = roster_find(driver_roster(s->driver), s->config->id);
+
+    if (r->role == PAXOS_LEADING) return "leader";
+    if (self == NULL || self->kind != MEMBER_VOTER) return "learner";
+    return r->role == PAXOS_FOLLOWER ? "follower" : "candidate";
+}
+
+static void put_member(struct service *s, const struct member *m, struct buf *out)
+{
+    pack_uint(out, m->id);
+    pack_map(out, 4);
+    put_str(out, "kind", member_kind_name(m->kind));
+    put_str(out, "peer", m->peer);
+    put_str(out, "client", peers_client_address(driver_peers(s->driver), m->id));
+    put_uint(out, "chosen", driver_member_chosen(s->driver, m->id));
 }
 
 static void put_members(struct service *s, struct buf *out)
 {
-    char peer[ADDRESS_TEXT_MAX];
+    const struct roster *roster = driver_roster(s->driver);
 
+    put_uint(out, "number", roster->number);
     pack_cstr(out, "members");
-    pack_map(out, s->config->members_count);
-    for (uint32_t id = 1; id <= NODES_MAX; id++) {
-        if (!is_member(s->config, id)) continue;
-        address_format(&s->config->members[id - 1], peer);
-        pack_uint(out, id);
-        pack_map(out, 2);
-        put_str(out, "peer", peer);
-        put_str(out, "client", peers_client_address(driver_peers(s->driver), id));
-    }
+    pack_map(out, roster->count);
+    for (uint32_t i = 0; i < roster->count; i++) put_member(s, &roster->at[i], out);
 }
 
 static void put_recipes(struct buf *out)
@@ -138,10 +140,10 @@ void greet_status(struct service *s, uint32_t msgid, struct buf *out)
 
     snprintf(digest, sizeof digest, "%016llx", (unsigned long long)r.digest);
     rpc_response_begin(out, msgid);
-    pack_map(out, 19);
+    pack_map(out, 22);
     put_uint(out, "node", s->config->id);
     put_str(out, "cluster", s->config->cluster);
-    put_str(out, "role", role_name(&r));
+    put_str(out, "role", role_name(s, &r));
     put_uint(out, "leader", r.leader);
     pack_cstr(out, "serving");
     pack_bool(out, r.serving);
@@ -150,6 +152,8 @@ void greet_status(struct service *s, uint32_t msgid, struct buf *out)
     put_uint(out, "applied", r.applied);
     put_uint(out, "zxid", r.zxid);
     put_str(out, "digest", digest);
+    put_uint(out, "lease_ms", s->config->lease_ms);
+    put_uint(out, "disk_us", r.disk_us);
     put_uint(out, "boot", driver_boot(s->driver));
     put_str(out, "version", TIDELOCK_VERSION);
     put_uint(out, "pid", (uint64_t)getpid());

@@ -83,6 +83,14 @@ static void put_peers(const struct identity *i, struct buf *out)
     }
 }
 
+static const char *standing(const struct identity *i)
+{
+    if (i->removed) return "removed";
+    if (i->is_new) return "new";
+    if (i->recovering) return "recovering";
+    return i->joined ? "yes" : "no";
+}
+
 static void put_identity(const struct identity *i, struct buf *out)
 {
     struct buf members = { 0 };
@@ -95,11 +103,13 @@ static void put_identity(const struct identity *i, struct buf *out)
     config_members_text(i->config, &members);
     buf_put_bytes_raw(out, buf_bytes(&members));
     buf_fini(&members);
-    snprintf(part, sizeof part,
-             "\nincarnation = %016llx\npeers = ", (unsigned long long)i->incarnation);
+    snprintf(part, sizeof part, "\nnumber = %u\nincarnation = %016llx\npeers = ",
+             (unsigned)i->number, (unsigned long long)i->incarnation);
     put_text(out, part);
     put_peers(i, out);
-    put_text(out, i->joined ? "\njoined = yes\n" : "\njoined = no\n");
+    snprintf(part, sizeof part, "\njoined = %s\nfounding = %016llx\n", standing(i),
+             (unsigned long long)i->founding);
+    put_text(out, part);
 }
 
 static int identity_write(const struct identity *i, char *why)
@@ -121,7 +131,7 @@ static int identity_write(const struct identity *i, char *why)
 
 struct lines { /* of the file; they point into `text` */
     char text[IDENTITY_BYTES_MAX];
-    char *cluster, *id, *members, *incarnation, *peers, *joined;
+    char *cluster, *id, *members, *number, *incarnation, *peers, *joined, *founding;
 };
 
 /* The rest of the line after `prefix`, cut out of *at; NULL when the line is another. */
@@ -137,8 +147,8 @@ static char *line_after(char **at, const char *prefix)
     return value;
 }
 
-/* An incarnation as it was written; 0 when the text is none. */
-static uint64_t incarnation_of(const char *text)
+/* A number as it was written, 16 hex digits; 0 when the text is none. */
+static uint64_t hex_of(const char *text)
 {
     char *end;
 
@@ -153,7 +163,7 @@ static bool peers_read(struct identity *i, const char *text)
         char *at;
         unsigned long id = strtoul(text, &at, 10);
         if (at == text || *at != '=' || id == 0 || id > NODES_MAX) return false;
-        i->known[id - 1] = incarnation_of(at + 1);
+        i->known[id - 1] = hex_of(at + 1);
         if (i->known[id - 1] == 0) return false;
         text = at + 1 + 16;
         if (*text == ',') text++;
@@ -161,21 +171,37 @@ static bool peers_read(struct identity *i, const char *text)
     return true;
 }
 
+static bool standing_read(struct identity *i, const char *text)
+{
+    i->removed = strcmp(text, "removed") == 0;
+    i->is_new = strcmp(text, "new") == 0;
+    i->recovering = strcmp(text, "recovering") == 0;
+    i->joined = i->removed || i->is_new || i->recovering || strcmp(text, "yes") == 0;
+    return i->joined || strcmp(text, "no") == 0;
+}
+
 static bool values_read(struct identity *i, const struct lines *l)
 {
+    char *end;
+
     if (l->cluster == NULL || l->id == NULL || l->members == NULL) return false;
-    if (l->incarnation == NULL || l->peers == NULL || l->joined == NULL) return false;
-    i->incarnation = incarnation_of(l->incarnation);
-    i->joined = strcmp(l->joined, "yes") == 0;
-    if (i->incarnation == 0 || (!i->joined && strcmp(l->joined, "no") != 0)) return false;
+    if (l->number == NULL || l->incarnation == NULL || l->peers == NULL) return false;
+    if (l->joined == NULL || l->founding == NULL) return false;
+    unsigned long number = strtoul(l->number, &end, 10);
+    if (number == 0 || number > UINT32_MAX || *end != '\0') return false;
+    i->number = (uint32_t)number;
+    i->incarnation = hex_of(l->incarnation);
+    i->founding = hex_of(l->founding);
+    if (i->incarnation == 0 || !standing_read(i, l->joined)) return false;
+    if (i->joined != (i->founding != 0)) return false;
     return peers_read(i, l->peers);
 }
 
 static int damaged(const char *path, char *why)
 {
     snprintf(why, CONFIG_WHY_MAX,
-             "%s is damaged: restore the file, or keep this server off; the others go on "
-             "without it",
+             "%s is damaged: restore the file, or keep this server off, or let it come back "
+             "as a new learner: --join HOST:PORT,... --rejoin",
              path);
     return ERR_DAMAGED;
 }
@@ -194,9 +220,11 @@ static int identity_parse(struct identity *i, struct lines *l, const char *path,
     l->cluster = line_after(&at, "cluster = ");
     l->id = line_after(&at, "id = ");
     l->members = line_after(&at, "members = ");
+    l->number = line_after(&at, "number = ");
     l->incarnation = line_after(&at, "incarnation = ");
     l->peers = line_after(&at, "peers = ");
     l->joined = line_after(&at, "joined = ");
+    l->founding = line_after(&at, "founding = ");
     return format != NULL && values_read(i, l) ? 0 : damaged(path, why);
 }
 
@@ -236,8 +264,8 @@ static int members_compare(const char *folder, struct config *c, const char *kno
     bool same = bytes_equal(buf_bytes(&members), bytes_str(known));
     if (!same) {
         snprintf(why, CONFIG_WHY_MAX,
-                 "%.100s: membership is fixed at the first start in this version; it is "
-                 "%.150s, but %.*s is configured",
+                 "%.100s: members are those of the first start, %.150s, but %.*s is "
+                 "configured: leave them out, and see `tidelock member` to change them",
                  folder, known, (int)(members.len < 150 ? members.len : 150),
                  (const char *)members.ptr);
     }
@@ -245,17 +273,33 @@ static int members_compare(const char *folder, struct config *c, const char *kno
     return same ? 0 : ERR_CONFIG;
 }
 
-static int lines_compare(const struct lines *l, const char *folder, struct config *c,
+/* Who joined a cluster takes its name, its place and its members from there; and so does who
+ * is told nothing. */
+static int place_adopt(const struct lines *l, struct config *c)
+{
+    unsigned long id = strtoul(l->id, NULL, 10);
+
+    if (c->id == 0 && id <= NODES_MAX) c->id = (uint32_t)id;
+    if (!c->cluster_given) snprintf(c->cluster, sizeof c->cluster, "%s", l->cluster);
+    return c->id != 0 && config_members_adopt(c, l->members) ? 0 : ERR_DAMAGED;
+}
+
+static int lines_compare(const struct identity *i, const struct lines *l, struct config *c,
                          char *why)
 {
+    bool founder = i->number == IDENTITY_NUMBER_FOUNDED;
     char id[16];
 
+    if (!founder || c->id == 0) {
+        int code = place_adopt(l, c);
+        if (code != 0) return damaged(i->folder, why);
+    }
     snprintf(id, sizeof id, "%u", (unsigned)c->id);
     if (strcmp(l->cluster, c->cluster) != 0) {
-        return other(why, folder, "cluster", l->cluster, c->cluster);
+        return other(why, i->folder, "cluster", l->cluster, c->cluster);
     }
-    if (strcmp(l->id, id) != 0) return other(why, folder, "id", l->id, id);
-    return members_compare(folder, c, l->members, why);
+    if (strcmp(l->id, id) != 0) return other(why, i->folder, "id", l->id, id);
+    return founder ? members_compare(i->folder, c, l->members, why) : 0;
 }
 
 /* --- the whole --- */
@@ -270,20 +314,45 @@ int identity_open(struct identity *i, const char *folder, struct config *c, char
     int found = text_read(&l, path, why);
     if (found <= 0) return found;
     int code = identity_parse(i, &l, path, why);
-    if (code == 0) code = lines_compare(&l, folder, c, why);
-    if (code == 0 && i->joined && identity_unknown(i) != 0) code = damaged(path, why);
+    if (code == 0) code = lines_compare(i, &l, c, why);
+    bool whole = !i->joined || i->number != IDENTITY_NUMBER_FOUNDED || identity_unknown(i) == 0;
+    if (code == 0 && !whole) code = damaged(path, why);
     return code == 0 ? 1 : code;
+}
+
+uint64_t identity_draw(void)
+{
+    uint64_t drawn = 0;
+
+    while (drawn == 0) CHECK(getrandom(&drawn, sizeof drawn, 0) == (ssize_t)sizeof drawn);
+    return drawn;
 }
 
 int identity_found(struct identity *i, const char *folder, const struct config *c,
                    char *why)
 {
-    *i =
-        (struct identity){ .config = c, .folder = folder, .joined = c->members_count == 1 };
-    while (i->incarnation == 0) {
-        CHECK(getrandom(&i->incarnation, sizeof i->incarnation, 0) ==
-              (ssize_t)sizeof i->incarnation);
-    }
+    *i = (struct identity){ .config = c,
+                            .folder = folder,
+                            .number = IDENTITY_NUMBER_FOUNDED,
+                            .incarnation = identity_draw(),
+                            .joined = c->members_count == 1,
+                            .is_new = c->members_count == 1 };
+    if (i->joined) i->founding = identity_founding(i);
+    return identity_write(i, why);
+}
+
+int identity_admit(struct identity *i, const char *folder, const struct config *c,
+                   const struct identity_place *place, char *why)
+{
+    *i = (struct identity){ .config = c,
+                            .folder = folder,
+                            .number = place->number,
+                            .incarnation = place->incarnation,
+                            .founding = place->founding,
+                            .joined = true,
+                            .is_new = true };
+    memcpy(i->known, place->known, sizeof i->known);
+    i->known[c->id - 1] = 0;
     return identity_write(i, why);
 }
 
@@ -299,6 +368,15 @@ nodes_set identity_unknown(const struct identity *i)
     return unknown;
 }
 
+/* `next` is what shall be so. */
+static int replace(struct identity *i, const struct identity *next, char *why)
+{
+    int code = identity_write(next, why);
+
+    if (code == 0) *i = *next;
+    return code;
+}
+
 int identity_meet(struct identity *i, uint32_t node, uint64_t incarnation, char *why)
 {
     struct identity next = *i;
@@ -308,9 +386,7 @@ int identity_meet(struct identity *i, uint32_t node, uint64_t incarnation, char 
     if (i->known[node - 1] == incarnation) return 0;
     if (i->known[node - 1] != 0) return ERR_OTHER_DATA;
     next.known[node - 1] = incarnation;
-    int code = identity_write(&next, why);
-    if (code == 0) *i = next;
-    return code;
+    return replace(i, &next, why);
 }
 
 uint64_t identity_founding(const struct identity *i)
@@ -318,6 +394,7 @@ uint64_t identity_founding(const struct identity *i)
     struct buf all = { 0 };
 
     if (identity_unknown(i) != 0) return 0;
+    buf_put_bytes(&all, bytes_str(i->config->cluster));
     for (uint32_t id = 1; id <= NODES_MAX; id++) {
         if (!is_member(i, id)) continue;
         buf_put_u32(&all, id);
@@ -334,7 +411,58 @@ int identity_join(struct identity *i, char *why)
 
     CHECK(identity_unknown(i) == 0);
     next.joined = true;
-    int code = identity_write(&next, why);
-    if (code == 0) *i = next;
-    return code;
+    next.founding = identity_founding(i);
+    return replace(i, &next, why);
+}
+
+int identity_settle(struct identity *i, char *why)
+{
+    struct identity next = *i;
+
+    next.is_new = false;
+    return i->is_new ? replace(i, &next, why) : 0;
+}
+
+int identity_recovering(struct identity *i, char *why)
+{
+    struct identity next = *i;
+
+    next.recovering = true;
+    next.is_new = false;
+    return replace(i, &next, why);
+}
+
+int identity_refound(struct identity *i, uint32_t number, char *why)
+{
+    struct identity next = *i;
+
+    CHECK(i->recovering && number != IDENTITY_NUMBER_FOUNDED);
+    next.recovering = false;
+    next.number = number;
+    next.founding = identity_draw();
+    memset(next.known, 0, sizeof next.known);
+    return replace(i, &next, why);
+}
+
+int identity_remove(struct identity *i, char *why)
+{
+    struct identity next = *i;
+
+    CHECK(i->joined);
+    next.removed = true;
+    return replace(i, &next, why);
+}
+
+void identity_roster(const struct identity *i, struct roster *out)
+{
+    bool founder = i->number == IDENTITY_NUMBER_FOUNDED;
+
+    *out = (struct roster){ .number = i->number };
+    for (uint32_t id = 1; id <= NODES_MAX; id++) {
+        if (!is_member(i, id)) continue;
+        struct member *m = &out->at[out->count++];
+        *m = (struct member){ .id = id, .kind = founder ? MEMBER_VOTER : MEMBER_LEARNER };
+        m->incarnation = id == i->config->id ? i->incarnation : i->known[id - 1];
+        if (!config_is_alone(i->config)) address_format(&i->config->members[id - 1], m->peer);
+    }
 }

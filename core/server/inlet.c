@@ -22,23 +22,23 @@ void inlet_close(struct inlet *i)
     if (i->closing) return;
     i->closing = true;
     uv_close((uv_handle_t *)&i->tcp, on_closed);
-    if (i->node != 0) i->context->down(i->context->peers, i->node);
+    if (i->peer.node != 0) i->context->down(i->context->peers, i->peer);
 }
 
 static void refuse(struct inlet *i, int code)
 {
     char who[32];
 
-    snprintf(who, sizeof who, "node-%u", (unsigned)i->node);
-    peer_complain(i->context, i->node != 0 ? who : "unknown", code);
+    snprintf(who, sizeof who, "node-%u", (unsigned)i->peer.node);
+    peer_complain(i->context, i->peer.node != 0 ? who : "unknown", code);
     inlet_close(i);
 }
 
 /* The sender has nothing under way to us, so the end does not overtake the refusal. */
-static void refuse_forgetful(struct inlet *i, uint32_t node)
+static void refuse_stranger(struct inlet *i, uint32_t node, int code)
 {
-    peer_complain_forgetful(i->context, node);
-    wire_refusal_put(out_buf(&i->out), ERR_OTHER_DATA);
+    peer_complain_stranger(i->context, node, code);
+    wire_refusal_put(out_buf(&i->out), code, i->context->number);
     (void)out_flush(&i->out); /* if it is lost, the sender asks again */
     inlet_close(i);
 }
@@ -49,31 +49,38 @@ static void replace_others(struct inlet *i)
     LIST_EACH_SAFE(at, after, i->all)
     {
         struct inlet *other = CONTAINER_OF(at, struct inlet, member);
-        if (other != i && other->node == i->node) inlet_close(other);
+        if (other == i || other->peer.node != i->peer.node) continue;
+        if (other->peer.incarnation == i->peer.incarnation) inlet_close(other);
     }
 }
 
 static bool on_hello(struct inlet *i, struct bytes body)
 {
     const struct wire_hello ours = { .cluster = i->context->cluster,
+                                     .founding = i->context->identity->founding,
+                                     .joined = i->context->identity->joined,
                                      .from = i->context->self };
     struct wire_hello theirs;
 
     int code = wire_hello_read(body, &theirs);
     if (code == 0) code = wire_hello_judge(&theirs, &ours);
     if (code == 0) code = i->context->greeted(i->context->peers, &theirs);
+    if (code == ERR_WRONG_CLUSTER && theirs.to == i->context->self) {
+        i->context->foreign(i->context->peers, &theirs);
+    }
     if (code != 0) {
-        if (code == ERR_OTHER_DATA) {
-            refuse_forgetful(i, theirs.from);
+        if (code == ERR_OTHER_DATA || code == ERR_NO_MEMBER) {
+            refuse_stranger(i, theirs.from, code);
         } else {
             refuse(i, code);
         }
         return false;
     }
-    i->node = theirs.from;
+    i->peer = (struct peer_id){ theirs.from, theirs.incarnation };
+    i->number = theirs.number;
     i->body_max = FRAME_BYTES_MAX;
     replace_others(i);
-    peer_hello_put(i->context, i->node, out_buf(&i->out));
+    peer_hello_put(i->context, i->peer.node, out_buf(&i->out));
     return true;
 }
 
@@ -81,8 +88,8 @@ static bool on_frame(void *ctx, struct bytes body)
 {
     struct inlet *i = ctx;
 
-    if (i->node == 0) return on_hello(i, body);
-    if (i->context->frame(i->context->peers, i->node, body)) return true;
+    if (i->peer.node == 0) return on_hello(i, body);
+    if (i->context->frame(i->context->peers, i->peer, body)) return true;
     refuse(i, ERR_BAD_MESSAGE);
     return false;
 }

@@ -1,6 +1,7 @@
 #include "core/server/link.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "core/base/check.h"
 #include "core/base/errors.h"
@@ -17,6 +18,18 @@ static void dial_later(struct link *l);
 
 /* --- the end of a connection --- */
 
+static void on_timer_closed(uv_handle_t *handle)
+{
+    free(handle->data);
+}
+
+/* Nothing but the timer is left. */
+static void end(struct link *l)
+{
+    CHECK(l->stopping && l->state == LINK_IDLE);
+    uv_close((uv_handle_t *)&l->timer, on_timer_closed);
+}
+
 static void on_closed(uv_handle_t *handle)
 {
     struct link *l = handle->data;
@@ -24,7 +37,11 @@ static void on_closed(uv_handle_t *handle)
     out_fini(&l->out);
     buf_fini(&l->in);
     l->state = LINK_IDLE;
-    dial_later(l);
+    if (l->stopping) {
+        end(l);
+    } else {
+        dial_later(l);
+    }
 }
 
 void link_close(struct link *l)
@@ -36,8 +53,8 @@ void link_close(struct link *l)
     uv_timer_stop(&l->timer);
     uv_close((uv_handle_t *)&l->tcp, on_closed);
     if (!was_up) return;
-    if (!l->stopping) log_line(LOG_INFO, "peers", "msg=\"peer lost\" node=%u", l->node);
-    l->context->down(l->context->peers, l->node);
+    if (!l->stopping) log_line(LOG_INFO, "peers", "msg=\"peer lost\" node=%u", l->peer.node);
+    l->context->down(l->context->peers, l->peer);
 }
 
 /* --- greeting --- */
@@ -47,8 +64,8 @@ static void refuse(struct link *l, int code)
     char text[ADDRESS_TEXT_MAX];
 
     address_format(&l->address, text);
-    if (code == ERR_OTHER_DATA) {
-        peer_complain_forgetful(l->context, l->node);
+    if (code == ERR_OTHER_DATA || code == ERR_NO_MEMBER) {
+        peer_complain_stranger(l->context, l->peer.node, code);
     } else {
         peer_complain(l->context, text, code);
     }
@@ -60,13 +77,13 @@ static void up(struct link *l)
     l->state = LINK_UP;
     l->delay_ms = DELAY_MIN_MS;
     uv_timer_stop(&l->timer);
-    log_line(LOG_INFO, "peers", "msg=\"peer connected\" node=%u", l->node);
-    l->context->up(l->context->peers, l->node);
+    log_line(LOG_INFO, "peers", "msg=\"peer connected\" node=%u", l->peer.node);
+    l->context->up(l->context->peers, l->peer.node);
 }
 
-static bool on_refusal(struct link *l, int code)
+static bool on_refusal(struct link *l, int code, uint32_t number)
 {
-    l->context->refused(l->context->peers, l->node, code);
+    l->context->refused(l->context->peers, l->peer.node, code, number);
     link_close(l);
     return false;
 }
@@ -75,12 +92,15 @@ static bool on_hello(void *ctx, struct bytes body)
 {
     struct link *l = ctx;
     const struct wire_hello ours = { .cluster = l->context->cluster,
+                                     .founding = l->context->identity->founding,
+                                     .joined = l->context->identity->joined,
                                      .from = l->context->self,
-                                     .to = l->node };
+                                     .to = l->peer.node };
     struct wire_hello theirs;
+    uint32_t number;
 
-    int code = l->state == LINK_GREETING ? wire_refusal_read(body) : 0;
-    if (code != 0) return on_refusal(l, code);
+    int code = l->state == LINK_GREETING ? wire_refusal_read(body, &number) : 0;
+    if (code != 0) return on_refusal(l, code, number);
     code = l->state == LINK_GREETING ? wire_hello_read(body, &theirs) : ERR_BAD_MESSAGE;
     if (code == 0) code = wire_hello_judge(&theirs, &ours);
     if (code == 0) code = l->context->greeted(l->context->peers, &theirs);
@@ -92,6 +112,7 @@ static bool on_hello(void *ctx, struct bytes body)
         link_close(l);
         return false;
     }
+    l->peer.incarnation = theirs.incarnation;
     up(l);
     return true;
 }
@@ -131,7 +152,7 @@ static void on_connected(uv_connect_t *request, int status)
     }
     peer_tcp_tune(&l->tcp);
     l->state = LINK_GREETING;
-    peer_hello_put(l->context, l->node, out_buf(&l->out));
+    peer_hello_put(l->context, l->peer.node, out_buf(&l->out));
 }
 
 static void on_time_limit(uv_timer_t *timer)
@@ -154,7 +175,9 @@ static void on_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *
     struct link *l = request->data;
 
     l->state = LINK_IDLE;
-    if (status == 0 && !l->stopping) {
+    if (l->stopping) {
+        end(l);
+    } else if (status == 0) {
         connect_to(l, found->ai_addr);
     } else {
         dial_later(l);
@@ -193,7 +216,6 @@ static void dial(uv_timer_t *timer)
 static void dial_later(struct link *l)
 {
     CHECK(l->state == LINK_IDLE);
-    if (l->stopping) return;
     uint64_t jitter = rng_below(&l->context->rng, DELAY_MIN_MS);
     uv_timer_start(&l->timer, dial, l->delay_ms + jitter, 0);
     l->delay_ms = l->delay_ms * 2 > DELAY_MAX_MS ? DELAY_MAX_MS : l->delay_ms * 2;
@@ -201,17 +223,20 @@ static void dial_later(struct link *l)
 
 /* --- what peers.c uses --- */
 
-void link_start(struct link *l, struct peer_context *context, uint32_t node,
-                const struct address *address)
+struct link *link_new(struct peer_context *context, uint32_t node,
+                      const struct address *address)
 {
-    *l = (struct link){ .context = context,
-                        .node = node,
-                        .address = *address,
-                        .state = LINK_IDLE,
-                        .delay_ms = DELAY_MIN_MS };
+    struct link *l = mem_zalloc(sizeof *l);
+
+    l->context = context;
+    l->peer.node = node;
+    l->address = *address;
+    l->state = LINK_IDLE;
+    l->delay_ms = DELAY_MIN_MS;
     CHECK(uv_timer_init(context->loop, &l->timer) == 0);
     l->timer.data = l;
     uv_timer_start(&l->timer, dial, 0, 0);
+    return l;
 }
 
 void link_send(struct link *l, struct bytes body)
@@ -227,7 +252,12 @@ void link_send(struct link *l, struct bytes body)
 void link_stop(struct link *l)
 {
     l->stopping = true;
-    if (l->state == LINK_RESOLVING) (void)uv_cancel((uv_req_t *)&l->resolve);
-    link_close(l);
-    uv_close((uv_handle_t *)&l->timer, NULL);
+    uv_timer_stop(&l->timer);
+    if (l->state == LINK_IDLE) {
+        end(l);
+    } else if (l->state == LINK_RESOLVING) {
+        (void)uv_cancel((uv_req_t *)&l->resolve); /* its callback comes in any case */
+    } else {
+        link_close(l);
+    }
 }

@@ -12,7 +12,9 @@
  *     GREETING  -> UP [on_hello]            theirs fits: frames may leave. One that knows
  *                                           less than we do is asked again, after a delay
  *     DIALLING, GREETING, UP -> CLOSING [link_close]
- *     CLOSING   -> IDLE [on_closed] */
+ *     CLOSING   -> IDLE [on_closed]
+ *
+ * A link that is stopped frees itself when the loop has let go of it. */
 #ifndef CORE_SERVER_LINK_H
 #define CORE_SERVER_LINK_H
 
@@ -30,7 +32,7 @@ enum link_state {
 
 struct link {
     struct peer_context *context;
-    uint32_t node;
+    struct peer_id peer; /* node: whom we dial; the rest is known once UP */
     struct address address;
     enum link_state state;
     bool stopping;
@@ -43,12 +45,13 @@ struct link {
     struct buf in;
 };
 
-void link_start(struct link *l, struct peer_context *context, uint32_t node,
-                const struct address *address);
+struct link *link_new(struct peer_context *context, uint32_t node,
+                      const struct address *address);
 /* Dropped unless UP, and when too much is queued already: Paxos stands loss. */
 void link_send(struct link *l, struct bytes body);
+/* This connection only: it dials again. */
 void link_close(struct link *l);
-/* For good; the link may be freed when the loop has nothing of it left. */
+/* For good; `l` is not the caller's any more. */
 void link_stop(struct link *l);
 
 #endif

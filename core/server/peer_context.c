@@ -32,7 +32,10 @@ void peer_hello_put(const struct peer_context *c, uint32_t to, struct buf *out)
     const struct wire_hello hello = { .cluster = c->cluster,
                                       .boot = c->boot,
                                       .incarnation = c->identity->incarnation,
-                                      .founding = identity_founding(c->identity),
+                                      .founding = c->identity->joined
+                                                      ? c->identity->founding
+                                                      : identity_founding(c->identity),
+                                      .number = c->number,
                                       .joined = c->identity->joined,
                                       .from = c->self,
                                       .to = to,
@@ -57,12 +60,14 @@ void peer_complain(struct peer_context *c, const char *who, int code)
              error_name(code), error_text(code));
 }
 
-void peer_complain_forgetful(struct peer_context *c, uint32_t node)
+void peer_complain_stranger(struct peer_context *c, uint32_t node, int code)
 {
+    bool removed = code == ERR_NO_MEMBER;
+
     if (!is_time(c, &c->forgetful_ms)) return;
-    log_line(LOG_ERROR, "peers",
-             "msg=\"peer refused\" node=%u why=%s text=\"server %u came back with another "
-             "data directory and must not vote from lost memory: " PEER_FORGETFUL_ADVICE
-             "\"",
-             (unsigned)node, error_name(ERR_OTHER_DATA), (unsigned)node);
+    log_line(LOG_ERROR, "peers", "msg=\"peer refused\" node=%u why=%s text=\"server %u %s\"",
+             (unsigned)node, error_name(code), (unsigned)node,
+             removed ? "is no member of this cluster: keep it off, or " PEER_COMES_BACK
+                     : "came back with another data directory and must not vote from lost "
+                       "memory: " PEER_STRANGER_ADVICE);
 }

@@ -34,9 +34,10 @@ struct peers {
     uv_timer_t sweep; /* closes strangers that say nothing */
     bool started;
     unsigned sweeps;
-    nodes_set others;
+    bool listening;
     nodes_set agreed; /* others whose founding is ours; in use before joining only */
-    struct link links[NODES_MAX]; /* by id - 1; only `others` are in use */
+    struct roster roster; /* the newest that we know */
+    struct link *links[NODES_MAX]; /* by id - 1; NULL: nobody to dial */
     struct list inlets;
     struct list held; /* by `after`, the lowest first */
     size_t held_bytes;
@@ -50,8 +51,7 @@ struct peers {
 static void deliver(struct peers *p, nodes_set to, struct bytes frame)
 {
     for (uint32_t id = 1; to != 0; id++, to >>= 1) {
-        if ((to & 1) != 0 && (p->others & node_bit(id)) != 0)
-            link_send(&p->links[id - 1], frame);
+        if ((to & 1) != 0 && p->links[id - 1] != NULL) link_send(p->links[id - 1], frame);
     }
 }
 
@@ -125,18 +125,51 @@ static void know_client(struct peers *p, uint32_t node, struct bytes client)
     p->clients_version++;
 }
 
-static int on_greeted(void *ctx, const struct wire_hello *theirs)
+/* Founders get to know each other. */
+static int judge_founder(struct peers *p, const struct wire_hello *theirs)
 {
-    struct peers *p = ctx;
     char why[CONFIG_WHY_MAX];
 
-    if ((p->others & node_bit(theirs->from)) == 0) return ERR_CONFIG;
+    if (roster_find(&p->roster, theirs->from) == NULL) return ERR_CONFIG;
     int code = identity_meet(p->config.identity, theirs->from, theirs->incarnation, why);
-    if (code == 0) know_client(p, theirs->from, theirs->client);
     if (code != 0 && code != ERR_OTHER_DATA) {
         log_line(LOG_ERROR, "peers", "msg=\"a peer cannot be noted\" why=\"%s\"", why);
     }
     return code;
+}
+
+/* Whoever knows no newer roster than ours, and is not in ours, was removed, lost its memory,
+ * or was never a member. */
+static int judge_member(const struct peers *p, struct peer_id peer, uint32_t number)
+{
+    if (roster_knows(&p->roster, peer.node, peer.incarnation)) return 0;
+    if (number > p->roster.number) return 0;
+    return roster_find(&p->roster, peer.node) != NULL ? ERR_OTHER_DATA : ERR_NO_MEMBER;
+}
+
+static int on_greeted(void *ctx, const struct wire_hello *theirs)
+{
+    struct peers *p = ctx;
+    const struct peer_id peer = { theirs->from, theirs->incarnation };
+
+    int code = p->config.identity->joined ? judge_member(p, peer, theirs->number)
+                                          : judge_founder(p, theirs);
+    if (code == 0) know_client(p, theirs->from, theirs->client);
+    return code;
+}
+
+/* The members as the identity has them. */
+static void know(struct peers *p)
+{
+    identity_roster(p->config.identity, &p->roster);
+    p->context.number = p->config.identity->joined ? p->roster.number : 0;
+}
+
+static nodes_set others_of(const struct peers *p)
+{
+    const struct members m = roster_sets(&p->roster);
+
+    return (m.voters | m.learners) & ~node_bit(p->context.self);
 }
 
 static bool join(struct peers *p)
@@ -147,6 +180,7 @@ static bool join(struct peers *p)
         log_line(LOG_ERROR, "peers", "msg=\"joining cannot be noted\" why=\"%s\"", why);
         return false;
     }
+    know(p);
     log_line(LOG_INFO, "peers", "msg=\"all members know each other\"");
     return true;
 }
@@ -160,30 +194,46 @@ static bool on_agreed(void *ctx, const struct wire_hello *theirs)
 
     if (p->config.identity->joined) return true;
     if (founding == 0 || theirs->founding != founding) return false;
-    p->agreed |= theirs->joined ? p->others : node_bit(theirs->from);
-    return p->agreed != p->others || join(p);
+    p->agreed |= theirs->joined ? others_of(p) : node_bit(theirs->from);
+    return p->agreed != others_of(p) || join(p);
 }
 
-/* A server that takes part has lost nothing: then it is the other one that is wrong. */
-static void on_refused(void *ctx, uint32_t node, int code)
+/* Of two that do not know each other the one with the newer roster is right; and a founder
+ * that has not joined yet was never heard of by those who refuse it, or by another data
+ * directory. */
+static void on_refused(void *ctx, uint32_t node, int code, uint32_t number)
 {
     struct peers *p = ctx;
+    bool unknown = code == ERR_OTHER_DATA || code == ERR_NO_MEMBER;
     char who[32];
 
     snprintf(who, sizeof who, "node-%u", (unsigned)node);
-    if (code == ERR_OTHER_DATA && !p->config.identity->joined) {
-        p->config.events.refused(p->config.events.ctx, node);
+    if (unknown && (!p->config.identity->joined || number >= p->roster.number)) {
+        p->config.events.refused(p->config.events.ctx, node, code);
     } else {
         peer_complain(&p->context, who, code);
     }
 }
 
-static bool on_frame(void *ctx, uint32_t node, struct bytes body)
+/* A server that founded a cluster by itself, a moment ago, was started with the flags of its
+ * predecessor, which had grown that one: clients must not find an empty tree here. */
+static void on_foreign(void *ctx, const struct wire_hello *theirs)
+{
+    struct peers *p = ctx;
+    const struct identity *i = p->config.identity;
+    bool lone = i->number == IDENTITY_NUMBER_FOUNDED && p->roster.count == 1;
+
+    if (lone && p->roster.number == i->number && theirs->joined) {
+        p->config.events.refused(p->config.events.ctx, theirs->from, ERR_WRONG_CLUSTER);
+    }
+}
+
+static bool on_frame(void *ctx, struct peer_id from, struct bytes body)
 {
     struct peers *p = ctx;
 
     if (!p->config.identity->joined) return true; /* as if it were lost on the way */
-    return p->config.events.frame(p->config.events.ctx, node, body);
+    return p->config.events.frame(p->config.events.ctx, from, body);
 }
 
 static void on_up(void *ctx, uint32_t node)
@@ -193,12 +243,13 @@ static void on_up(void *ctx, uint32_t node)
     if (p->config.identity->joined) p->config.events.up(p->config.events.ctx, node);
 }
 
-static void on_down(void *ctx, uint32_t node)
+static void on_down(void *ctx, struct peer_id peer)
 {
     struct peers *p = ctx;
 
     if (!p->started || !p->config.identity->joined) return;
-    p->config.events.down(p->config.events.ctx, node);
+    if (!roster_knows(&p->roster, peer.node, peer.incarnation)) return;
+    p->config.events.down(p->config.events.ctx, peer.node);
 }
 
 static void on_connection(uv_stream_t *listener, int status)
@@ -215,7 +266,7 @@ static void say_waiting(const struct peers *p)
     char list[NODES_MAX * 4] = "";
     size_t len = 0;
 
-    if (missing == 0) missing = p->others & ~p->agreed;
+    if (missing == 0) missing = others_of(p) & ~p->agreed;
     for (uint32_t id = 1; id <= NODES_MAX; id++) {
         if ((missing & node_bit(id)) == 0) continue;
         len += (size_t)snprintf(list + len, sizeof list - len, "%s%u", len > 0 ? ", " : "",
@@ -234,11 +285,66 @@ static void on_sweep(uv_timer_t *timer)
     LIST_EACH_SAFE(at, after, &p->inlets)
     {
         struct inlet *i = CONTAINER_OF(at, struct inlet, member);
-        bool silent = i->node == 0 && now_ms - i->opened_ms > GREETING_LIMIT_MS;
+        bool silent = i->peer.node == 0 && now_ms - i->opened_ms > GREETING_LIMIT_MS;
         if (silent || ++count > INLETS_MAX) inlet_close(i);
     }
     if (!p->config.identity->joined && ++p->sweeps % WAITING_LINE_SWEEPS == 0)
         say_waiting(p);
+}
+
+/* --- who belongs --- */
+
+static bool is_dialled(const struct peers *p, const struct member *m)
+{
+    return m != NULL && m->id != p->context.self && m->peer[0] != '\0';
+}
+
+/* A reserved place is dialled too: its server may have joined by a roster we do not know. */
+static void follow_one(struct peers *p, uint32_t id)
+{
+    const struct member *m = roster_find(&p->roster, id);
+    struct link **link = &p->links[id - 1];
+    struct address address = { 0 };
+
+    bool wanted = is_dialled(p, m) && address_parse(m->peer, &address) == 0;
+    if (*link != NULL && !(wanted && address_equal(&(*link)->address, &address))) {
+        link_stop(*link);
+        *link = NULL;
+    }
+    if (wanted && *link == NULL) *link = link_new(&p->context, id, &address);
+}
+
+/* Connections with servers that do not belong any more, or not by that directory. */
+static void leave_strangers(struct peers *p)
+{
+    LIST_EACH_SAFE(at, after, &p->inlets)
+    {
+        struct inlet *i = CONTAINER_OF(at, struct inlet, member);
+        if (i->peer.node != 0 && judge_member(p, i->peer, i->number) != 0) inlet_close(i);
+    }
+    for (uint32_t id = 1; id <= NODES_MAX; id++) {
+        struct link *l = p->links[id - 1];
+        bool up = l != NULL && l->state == LINK_UP;
+        if (up && !roster_knows(&p->roster, id, l->peer.incarnation)) link_close(l);
+        if (roster_find(&p->roster, id) == NULL) know_client(p, id, BYTES_LIT(""));
+    }
+}
+
+static void dial_all(struct peers *p)
+{
+    for (uint32_t id = 1; id <= NODES_MAX; id++) follow_one(p, id);
+}
+
+/* What the identity names may be newer than what is applied: a server that joins has
+ * everything before it still to learn. */
+void peers_follow(struct peers *p, const struct roster *roster)
+{
+    if (!p->started || roster->number < p->roster.number) return;
+    p->roster = *roster;
+    p->context.number = roster->number;
+    p->clients_version++;
+    dial_all(p);
+    leave_strangers(p);
 }
 
 /* --- start and end --- */
@@ -258,6 +364,7 @@ struct peers *peers_new(const struct peers_config *config)
                                         .identity = config->identity,
                                         .greeted = on_greeted,
                                         .agreed = on_agreed,
+                                        .foreign = on_foreign,
                                         .refused = on_refused,
                                         .frame = on_frame,
                                         .up = on_up,
@@ -268,29 +375,29 @@ struct peers *peers_new(const struct peers_config *config)
     list_init(&p->context.dirties);
     list_init(&p->inlets);
     list_init(&p->held);
-    for (uint32_t id = 1; id <= NODES_MAX; id++) {
-        if (id != c->id && address_given(&c->members[id - 1])) p->others |= node_bit(id);
-    }
+    know(p);
     return p;
+}
+
+static int listen_for_peers(struct peers *p, char *why, size_t why_size)
+{
+    p->listening = true;
+    p->listen = *config_peer_listen(p->config.config);
+    int code = listener_open(p->config.loop, &p->listener, &p->listen, on_connection, why,
+                             why_size);
+    p->listener.data = p;
+    return code;
 }
 
 int peers_start(struct peers *p, char *why, size_t why_size)
 {
-    const struct config *c = p->config.config;
-
-    if (p->others == 0) return 0; /* nobody to talk to: no port to open */
     p->started = true;
-    p->listen = *config_peer_listen(c);
     CHECK(uv_timer_init(p->config.loop, &p->sweep) == 0);
     p->sweep.data = p->listener.data = p;
     uv_timer_start(&p->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
-    for (uint32_t id = 1; id <= NODES_MAX; id++) {
-        if ((p->others & node_bit(id)) == 0) continue;
-        link_start(&p->links[id - 1], &p->context, id, &c->members[id - 1]);
-    }
-    int code = listener_open(p->config.loop, &p->listener, &p->listen, on_connection, why,
-                             why_size);
-    p->listener.data = p;
+    dial_all(p);
+    if (config_is_alone(p->config.config)) return 0; /* nobody knows where it is */
+    int code = listen_for_peers(p, why, why_size);
     if (code == 0 && !p->config.identity->joined) say_waiting(p);
     return code;
 }
@@ -299,10 +406,11 @@ void peers_stop(struct peers *p)
 {
     if (!p->started) return;
     p->started = false;
-    uv_close((uv_handle_t *)&p->listener, NULL);
+    if (p->listening) uv_close((uv_handle_t *)&p->listener, NULL);
     uv_close((uv_handle_t *)&p->sweep, NULL);
     for (uint32_t id = 1; id <= NODES_MAX; id++) {
-        if ((p->others & node_bit(id)) != 0) link_stop(&p->links[id - 1]);
+        if (p->links[id - 1] != NULL) link_stop(p->links[id - 1]);
+        p->links[id - 1] = NULL;
     }
     LIST_EACH_SAFE(at, after, &p->inlets)
     {
@@ -321,7 +429,10 @@ void peers_free(struct peers *p)
 
 const char *peers_client_address(const struct peers *p, uint32_t node)
 {
-    return p->clients[node - 1];
+    const struct member *m = roster_find(&p->roster, node);
+
+    if (p->clients[node - 1][0] != '\0' || m == NULL) return p->clients[node - 1];
+    return m->client;
 }
 
 uint64_t peers_client_version(const struct peers *p)

@@ -4,6 +4,11 @@
  * leaves in the order of what it waits for. Nothing is queued for a peer that is not
  * connected, and what is queued for one that does not read is bounded.
  *
+ * WHO BELONGS. Before the first roster is applied, those that the identity names; then those
+ * of the newest roster that the caller tells (peers_follow()). A server that is not among
+ * them is refused, unless it knows of a newer roster than we do: then it is a stranger, and
+ * what may be taken of it is the replica's to say.
+ *
  * Before this server has joined (identity.h) frames of others are dropped, and the caller
  * has none to send. */
 #ifndef CORE_SERVER_PEERS_H
@@ -12,19 +17,22 @@
 #include "core/base/limits.h"
 #include "core/paxos/types.h"
 #include "core/server/identity.h"
+#include "core/server/peer_context.h"
 
 struct peers;
 
 struct peers_events {
     void *ctx;
     /* A whole frame of `node`, borrowed. False: it is none, close. */
-    bool (*frame)(void *ctx, uint32_t node, struct bytes frame);
-    /* Frames may leave for that node: what was sent to it before may be lost. */
+    bool (*frame)(void *ctx, struct peer_id from, struct bytes frame);
+    /* Frames may leave for that member: what was sent to it before may be lost. */
     void (*up)(void *ctx, uint32_t node);
-    /* A connection from or to that node has ended. May come twice for one failure. */
+    /* A connection from or to that member has ended. May come twice for one failure. */
     void (*down)(void *ctx, uint32_t node);
-    /* `node` knows this server by another data directory: it must stop. */
-    void (*refused)(void *ctx, uint32_t node);
+    /* `node` knows this server by another data directory (ERR_OTHER_DATA, or of another
+     * cluster, ERR_WRONG_CLUSTER), or not at all (ERR_NO_MEMBER), and is right: it must
+     * stop. */
+    void (*refused)(void *ctx, uint32_t node, int code);
 };
 
 struct peers_config {
@@ -37,8 +45,11 @@ struct peers_config {
 };
 
 struct peers *peers_new(const struct peers_config *config);
-/* Listens and dials. 0 or an error with `why`; then peers_stop() all the same. */
+/* Listens, if others know where, and dials. 0 or an error with `why`; then peers_stop() all the same. */
 int peers_start(struct peers *p, char *why, size_t why_size);
+/* The roster in force has changed: dials those that came, leaves those that went. Not to be
+ * called within an event. */
+void peers_follow(struct peers *p, const struct roster *roster);
 /* Closes all; peers_free() when the loop has run out. */
 void peers_stop(struct peers *p);
 void peers_free(struct peers *p);

@@ -20,6 +20,7 @@ void requests_init(struct requests *q)
     requests_check_multi();
     requests_check_calls();
     requests_check_reads();
+    requests_check_members();
     requests_check(METHOD_SESSION_OPEN, "timeout_ms", OPEN_TIMEOUT);
     requests_check(METHOD_SESSION_ATTACH, "secret", ATTACH_SECRET);
 }
@@ -121,6 +122,13 @@ int request_read(struct requests *q, struct rpc_values *v, struct job *j)
         return requests_query(q, v, j);
     case METHOD_CALL_CANCEL:
         return requests_cancel(q, v, j);
+    case METHOD_MEMBER_LIST:
+    case METHOD_MEMBER_ADD:
+    case METHOD_MEMBER_PROMOTE:
+    case METHOD_MEMBER_DEMOTE:
+    case METHOD_MEMBER_REMOVE:
+    case METHOD_MEMBER_JOIN:
+        return requests_member(v, j);
     case METHOD_HELLO:
     case METHOD_PING:
     case METHOD_STATUS:

@@ -23,6 +23,10 @@ void requests_fini(struct requests *q);
  * or reads its state. ERR_BAD_PARAMS, ERR_BAD_OPTION, ERR_TOO_LARGE with values->why. */
 int request_read(struct requests *q, struct rpc_values *values, struct job *j);
 
+/* The same for the methods that change the members, in requests_members.c. */
+void requests_check_members(void);
+int requests_member(struct rpc_values *values, struct job *j);
+
 /* The arguments of a read, out of its job's body; borrowed. */
 struct read_args {
     struct bytes path, after;

@@ -31,6 +31,7 @@ struct server {
     enum stopping stopping;
     uint64_t step_ms; /* when the present step of it ends at the latest */
     bool hands_over;  /* it led when it was told to stop */
+    bool ended;       /* it is no member any more */
     struct address client, advertise;
     struct driver *driver;
     struct service service;
@@ -38,13 +39,18 @@ struct server {
 
 /* --- stopping --- */
 
+static bool is_only_voter(const struct server *s)
+{
+    return (roster_sets(driver_roster(s->driver)).voters & ~node_bit(s->config->id)) == 0;
+}
+
 /* True when it does not lead, and another one does if it led before: what its clients have
  * asked is answered then, and they find a leader wherever they go. */
 static bool handed_over(struct server *s)
 {
     const struct replica_status r = driver_status(s->driver);
 
-    if (s->config->members_count == 1) return true; /* nobody to hand over to */
+    if (is_only_voter(s)) return true; /* nobody to hand over to */
     if (r.role == PAXOS_FOLLOWER || r.role == PAXOS_ASKING)
         return r.leader != 0 || !s->hands_over;
     if (driver_transfer(s->driver, 0) == 0) s->hands_over = true;
@@ -91,15 +97,29 @@ static void on_stop_look(uv_timer_t *timer)
     if (step_is_done(s) || uv_now(&s->loop) >= s->step_ms) step_next(s);
 }
 
+static void stop(struct server *s)
+{
+    service_stop(&s->service);
+    step_begin(s, STOP_HANDING_OVER, HAND_OVER_MS);
+    uv_timer_start(&s->stop, on_stop_look, 0, STOP_LOOK_MS);
+}
+
 static void on_signal(uv_signal_t *handle, int number)
 {
     struct server *s = handle->data;
 
     if (s->stopping != STOP_NOT) _exit(EXIT_FAILURE); /* asked twice: in a hurry */
     log_line(LOG_INFO, "server", "msg=\"stopping\" signal=%d", number);
-    service_stop(&s->service);
-    step_begin(s, STOP_HANDING_OVER, HAND_OVER_MS);
-    uv_timer_start(&s->stop, on_stop_look, 0, STOP_LOOK_MS);
+    stop(s);
+}
+
+/* Clients are told to go elsewhere, as for any other end. */
+static void on_ended(void *ctx)
+{
+    struct server *s = ctx;
+
+    s->ended = true;
+    if (s->stopping == STOP_NOT) stop(s);
 }
 
 /* --- start --- */
@@ -125,7 +145,9 @@ static int parts_open(struct server *s, char *why)
                                           .config = s->config,
                                           .datadir = &s->datadir,
                                           .advertise = &s->advertise,
-                                          .clients = service_clients(&s->service) };
+                                          .clients = service_clients(&s->service),
+                                          .ended = on_ended,
+                                          .ctx = s };
     code = driver_open(&config, &s->driver, why, CONFIG_WHY_MAX);
     if (code == 0) service_start(&s->service, s->driver);
     return code;
@@ -173,7 +195,7 @@ static int run(struct server *s)
     }
     parts_close(s);
     if (code == 0) log_line(LOG_INFO, "server", "msg=\"stopped\"");
-    return code == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return code == 0 && !s->ended ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 /* --- the process --- */

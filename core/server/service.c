@@ -90,6 +90,25 @@ static void on_flush(void *ctx)
     out_flush_all(&s->dirties, on_flushed);
 }
 
+static void on_installing(void *ctx, bool installing)
+{
+    struct service *s = ctx;
+
+    s->installing = installing;
+    if (installing) service_part(s);
+}
+
+static void on_installed(void *ctx)
+{
+    struct service *s = ctx;
+
+    LIST_EACH_SAFE(at, after, &s->conns)
+    {
+        conn_close(CONTAINER_OF(at, struct conn, member));
+    }
+    watches_jump(&s->watches);
+}
+
 struct driver_clients service_clients(struct service *s)
 {
     return (struct driver_clients){ .ctx = s,
@@ -98,6 +117,8 @@ struct driver_clients service_clients(struct service *s)
                                     .txn = on_txn,
                                     .applied = on_applied,
                                     .recalled = on_recalled,
+                                    .installing = on_installing,
+                                    .installed = on_installed,
                                     .turn = on_turn,
                                     .again = on_again,
                                     .flush = on_flush };

@@ -60,6 +60,7 @@ struct service {
     uv_tcp_t listener;
     uv_timer_t sweep;
     bool listening, stopping;
+    bool installing; /* its state is about to be replaced by a peer's */
     struct list conns, wakes, dirties;
     uint32_t conns_count;
     struct list queries; /* jobs put off: query_queue.h */

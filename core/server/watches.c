@@ -162,6 +162,13 @@ void watches_applied(struct watches *w, uint64_t slot)
     w->zxid_first = w->zxid_last = 0;
 }
 
+void watches_jump(struct watches *w)
+{
+    CHECK(watch_count(&w->armed) == 0 && list_empty(&w->replays));
+    history_reset(&w->history);
+    w->zxid_first = w->zxid_last = 0;
+}
+
 /* --- arming --- */
 
 static void answer_refused(struct job *j, int code)

@@ -48,6 +48,9 @@ void watches_fini(struct watches *w); /* every connection was closed */
 void watches_txn(struct watches *w, const struct txn *t, uint64_t zxid);
 void watches_applied(struct watches *w, uint64_t slot);
 
+/* The state jumped over slots that nobody was told of; no watch is armed or catching up. */
+void watches_jump(struct watches *w);
+
 /* A WATCH job whose read is ready. True: it was answered, its caller ends it. False: it has
  * to catch up; it is ended by dispatch_done(). */
 bool watches_arm(struct job *j);

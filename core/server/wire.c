@@ -74,6 +74,7 @@ void wire_hello_put(struct buf *out, const struct wire_hello *h)
     buf_put_u64(&body, h->boot);
     buf_put_u64(&body, h->incarnation);
     buf_put_u64(&body, h->founding);
+    buf_put_u32(&body, h->number);
     buf_put_u8(&body, h->joined);
     buf_put_bytes(&body, h->client);
     wire_frame_put(out, buf_bytes(&body));
@@ -93,6 +94,7 @@ int wire_hello_read(struct bytes body, struct wire_hello *h)
     h->boot = read_u64(&r);
     h->incarnation = read_u64(&r);
     h->founding = read_u64(&r);
+    h->number = read_u32(&r);
     h->joined = read_u8(&r) != 0;
     h->client = read_bytes(&r, WIRE_HELLO_BYTES_MAX);
     return reader_done(&r) && h->incarnation != 0 ? 0 : ERR_BAD_MESSAGE;
@@ -100,30 +102,35 @@ int wire_hello_read(struct bytes body, struct wire_hello *h)
 
 int wire_hello_judge(const struct wire_hello *theirs, const struct wire_hello *ours)
 {
-    if (theirs->cluster != ours->cluster) return ERR_WRONG_CLUSTER;
+    bool both_joined = theirs->joined && ours->joined;
+
+    if (both_joined ? theirs->founding != ours->founding : theirs->cluster != ours->cluster)
+        return ERR_WRONG_CLUSTER;
     if (theirs->to != ours->from || theirs->from == ours->from) return ERR_CONFIG;
     if (theirs->from == 0 || theirs->from > NODES_MAX) return ERR_CONFIG;
     if (ours->to != 0 && theirs->from != ours->to) return ERR_CONFIG;
     return 0;
 }
 
-void wire_refusal_put(struct buf *out, int code)
+void wire_refusal_put(struct buf *out, int code, uint32_t number)
 {
     struct buf body = { 0 };
 
     buf_put(&body, magic_refusal, MAGIC_LEN);
     buf_put_u32(&body, WIRE_VERSION);
     buf_put_u32(&body, (uint32_t)-code);
+    buf_put_u32(&body, number);
     wire_frame_put(out, buf_bytes(&body));
     buf_fini(&body);
 }
 
-int wire_refusal_read(struct bytes body)
+int wire_refusal_read(struct bytes body, uint32_t *number)
 {
     struct reader r = reader_of(body);
 
     if (!bytes_equal(read_raw(&r, MAGIC_LEN), bytes_of(magic_refusal, MAGIC_LEN))) return 0;
     uint32_t version = read_u32(&r), code = read_u32(&r);
+    *number = read_u32(&r);
     if (!reader_done(&r) || version != WIRE_VERSION || code > INT32_MAX) return 0;
     return -(int)code;
 }

@@ -169,7 +169,7 @@ def a_folder_of_another_server_or_cluster_is_refused_with_both_names():
     refuses(FAILED, (folder, "cluster tidelock", "other"), *flags, "--cluster", "other")
     refuses(FAILED, (folder, "id 1", "id 2"), "--id", "2", *flags[2:-1],
             members + ",2=127.0.0.1:1")
-    refuses(FAILED, (folder, "membership", "127.0.0.1:1"), *flags[:-1],
+    refuses(FAILED, (folder, "tidelock member", "127.0.0.1:1"), *flags[:-1],
             members + ",2=127.0.0.1:1")
     server = Server(*flags)
     server.wait_serving(at)

@@ -96,7 +96,7 @@ def check_ends_as_forgetful(node):
     same(servers.pop(node).end(), 1, "exit status")
     last = log_of(node).splitlines()[-1]
     assert "level=error" in last and "must not vote from lost memory" in last, last
-    assert "put its old data directory back, or keep it off" in last, last
+    assert "put its old data directory back, or let it come back" in last, last
 
 
 def knows(node, other):
