@@ -24,7 +24,7 @@ static void header_put(struct disk *d, uint32_t node, const struct log_base *bas
     d->sum = 0;
 }
 
-void disk_init(struct disk *d, uint32_t node)
+void disk_format(struct disk *d, uint32_t node)
 {
     *d = (struct disk){ 0 };
     list_init(&d->queue);
@@ -81,6 +81,23 @@ static void judge_durable(struct server *n, size_t from, size_t end)
     }
 }
 
+static void sync_good(struct server *n, const struct sync_done *s)
+{
+    struct disk *d = &n->disk;
+    size_t from = d->durable;
+
+    d->durable = s->end;
+    d->seq_durable = s->seq;
+    d->writing = false;
+    judge_durable(n, from, s->end);
+    if (d->crash_when_synced) {
+        node_crash(n);
+        return;
+    }
+    node_durable(n);
+    if (!n->dying) begin_group(n);
+}
+
 static void sync_done(struct world *w, void *ctx)
 {
     struct sync_done *s = ctx;
@@ -88,15 +105,15 @@ static void sync_done(struct world *w, void *ctx)
     struct disk *d = &n->disk;
 
     (void) w;
-    if (n->up && n->life == s->life) {
-        size_t from = d->durable;
-
-        d->durable = s->end;
-        d->seq_durable = s->seq;
-        d->writing = false;
-        judge_durable(n, from, s->end);
-        node_durable(n);
-        begin_group(n);
+    if (node_defers(n, sync_done, s)) return;
+    if (!n->up || n->life != s->life) {
+        free(s);
+        return;
+    }
+    if (d->sync_fails) {
+        node_crash(n);
+    } else {
+        sync_good(n, s);
     }
     free(s);
 }
@@ -129,7 +146,8 @@ static void begin_group(struct server *n)
     struct sync_done *s = mem_alloc(sizeof *s);
 
     *s = (struct sync_done){ n, n->life, d->segment.len, d->seq_writing };
-    world_at(w, 100 + rng_below(&w->rng, 1500 + n->slow_disk_us), sync_done, s);
+    world_at(w, 100 + rng_below(&w->rng, w->options.sync_us + n->slow_disk_us), sync_done,
+             s);
 }
 
 void disk_append(struct server *n, const struct paxos_write *write)
@@ -139,6 +157,7 @@ void disk_append(struct server *n, const struct paxos_write *write)
         [PAXOS_WRITE_PROMISE] = LOG_PROMISE,
         [PAXOS_WRITE_VOTE] = LOG_VOTE,
         [PAXOS_WRITE_CHOSEN] = LOG_CHOSEN,
+        [PAXOS_WRITE_INSTALLED] = LOG_INSTALLED,
     };
 
     q->seq = write->seq;
@@ -146,7 +165,7 @@ void disk_append(struct server *n, const struct paxos_write *write)
                                      .promised = write->promised,
                                      .chosen = write->chosen,
                                      .vote = write->vote };
-    if (write->kind == PAXOS_WRITE_PROMISE) q->record.vote = (struct vote){ 0 };
+    if (write->vote.slot == 0) q->record.vote = (struct vote){ 0 };
     blob_ref(q->record.vote.proposal.batch);
     list_push(&n->disk.queue, &q->link);
     begin_group(n);
@@ -154,19 +173,45 @@ void disk_append(struct server *n, const struct paxos_write *write)
 
 /* --- crash and recovery --- */
 
-void disk_crash(struct world *w, struct disk *d)
+enum { SECTOR = 512 };
+
+/* What was being written when the power went: all, nothing, a start of it, or any of its
+ * sectors, with what stood there before in between. */
+static void tear(struct world *w, struct disk *d)
 {
-    size_t unsynced = d->segment.len - d->durable;
+    uint8_t before = chance(w, 500) ? 0 : (uint8_t) rng_next(&w->rng);
 
-    queue_drop(d);
-    if (unsynced > 0) {
-        d->segment.len = d->durable + rng_below(&w->rng, unsynced + 1);
-        if (d->segment.len > d->durable && chance(w, 500)) {
-            size_t at = d->durable + rng_below(&w->rng, d->segment.len - d->durable);
+    w->stats.torn++;
+    switch (rng_below(&w->rng, 4)) {
+    case 0:
+        return;
+    case 1:
+        d->segment.len = d->durable;
+        return;
+    case 2:
+        d->segment.len = d->durable + rng_below(&w->rng, d->segment.len - d->durable);
+        return;
+    default:
+        for (size_t at = d->durable; at < d->segment.len; at = (at / SECTOR + 1) * SECTOR) {
+            size_t end = (at / SECTOR + 1) * SECTOR;
 
-            memset(d->segment.ptr + at, 0, d->segment.len - at);
+            if (end > d->segment.len) end = d->segment.len;
+            if (chance(w, 500)) memset(d->segment.ptr + at, before, end - at);
         }
     }
+}
+
+void disk_crash(struct server *n)
+{
+    struct disk *d = &n->disk;
+
+    queue_drop(d);
+    if (d->segment.len > d->durable) tear(n->world, d);
+    for (size_t i = 0; i < SIM_SLOTS_MAX; i++) { /* what is on disk is read at start */
+        blob_unref(n->slots[i].proposal.batch);
+        n->slots[i] = (struct slot_memory){ 0 };
+    }
+    d->crash_when_synced = d->sync_fails = false;
     d->writing = false;
     d->seq_writing = d->seq_durable = 0;
 }
@@ -179,6 +224,7 @@ static void take(struct server *n, struct disk_restored *out, const struct log_r
     if (ballot_cmp(r->promised, out->promised) > 0) out->promised = r->promised;
     if (r->chosen > out->chosen) out->chosen = r->chosen;
     if (r->kind == LOG_START) out->boot = r->boot;
+    if (r->kind == LOG_INSTALLED && r->chosen > n->trimmed) n->trimmed = r->chosen;
     if (r->kind != LOG_VOTE && r->kind != LOG_CHOSEN) return;
     blob_unref(m->proposal.batch);
     m->slot = r->vote.slot;
@@ -211,7 +257,17 @@ static void put_start(struct server *n, uint64_t boot)
     d->durable = d->segment.len;
 }
 
-void disk_recover(struct world *w, uint32_t node, struct disk_restored *out)
+/* Damage must be noticed, and what is no damage must not be taken for it. */
+static bool found_damage(struct world *w, uint32_t node, bool found)
+{
+    struct disk *d = &w->nodes[node - 1].disk;
+
+    if (found && !d->damaged) broken(w, "node %u: a tear is taken for damage", node);
+    if (!found && d->damaged) broken(w, "node %u: damage in its log went unnoticed", node);
+    return found;
+}
+
+bool disk_recover(struct world *w, uint32_t node, struct disk_restored *out)
 {
     struct server *n = &w->nodes[node - 1];
     struct disk *d = &n->disk;
@@ -225,19 +281,25 @@ void disk_recover(struct world *w, uint32_t node, struct disk_restored *out)
     buf_reserve(&d->segment, 4096); /* a segment ends in zeros */
     memset(d->segment.ptr + d->segment.len, 0, 4096);
     if (log_scan_init(&s, bytes_of(d->segment.ptr, d->segment.len + 4096)) != 0) {
-        broken(w, "node %u: its log's header is bad", node);
+        free(votes);
+        return !found_damage(w, node, true);
     }
     while ((verdict = log_scan_next(&s, &r, &batch)) == LOG_GOOD) {
         take(n, out, &r, batch);
         if (r.kind == LOG_VOTE) votes[r.vote.slot % SIM_SLOTS_MAX] = r.vote;
     }
-    if (verdict == LOG_BAD) broken(w, "node %u: a crash left what looks like damage", node);
+    if (found_damage(w, node, verdict == LOG_BAD)) {
+        free(votes);
+        return false;
+    }
     if (s.at < d->durable) broken(w, "node %u: recovery cut what was synced", node);
     d->segment.len = d->durable = s.at;
     d->number = s.number;
     d->sum = s.sum;
     d->promised_durable = out->promised;
+    n->log_chosen = out->chosen;
     collect_votes(n, out, votes);
     put_start(n, ++out->boot);
     free(votes);
+    return true;
 }

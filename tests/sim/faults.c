@@ -1,163 +1,340 @@
-/* faults.c -- crashes, partitions, slow disks and hand-overs, drawn from the seed. */
+/* faults.c -- what goes wrong, and when: every kind by its name, drawn from those that this
+ * seed allows. Cut links are in partitions.c, damage to disks in disk.c. */
 #include "core/base/check.h"
 #include "tests/sim/sim.h"
 
-static struct server *some_node(struct world *w)
+/* --- whom it strikes --- */
+
+struct server *some_node(struct world *w)
 {
     return &w->nodes[rng_below(&w->rng, w->options.nodes)];
 }
+
+struct server *leader_or_some(struct world *w)
+{
+    uint32_t leader = world_leader(w);
+
+    return leader != 0 ? &w->nodes[leader - 1] : some_node(w);
+}
+
+/* A server may be lost for good only while the others are a quorum. */
+static bool may_lose(const struct world *w)
+{
+    uint32_t lost = 0;
+
+    for (uint32_t i = 0; i < w->options.nodes; i++) {
+        lost += w->nodes[i].lost || w->nodes[i].disk.damaged;
+    }
+    return lost + 1 <= (w->options.nodes - 1) / 2;
+}
+
+/* --- servers that end --- */
 
 static void restart(struct world *w, void *ctx)
 {
     struct server *n = ctx;
 
-    (void) w;
-    if (!n->up) node_start(n);
+    if (n->up || n->lost || n->away || world_left_out(n)) return;
+    node_start(n);
+    if (n->crashes_due == 0 || !n->up || w->healed != 0) return;
+    n->crashes_due--;
+    node_crash_at_effect(n, 1 + (uint32_t)rng_below(&w->rng, 30));
 }
 
-/* Any number may be down at a time: a majority lost is only a pause. */
-static void fault_crash(struct world *w)
+void faults_restart_later(struct server *n)
+{
+    if (n->world->options.scenario != NULL) return; /* which starts it itself */
+    world_at(n->world, 1000 + rng_below(&n->world->rng, 800000), restart, n);
+}
+
+static bool crash(struct server *n)
+{
+    if (!n->up) return false;
+    node_crash(n);
+    return true;
+}
+
+bool fault_crash(struct world *w)
+{
+    return crash(some_node(w));
+}
+
+bool fault_crash_leader(struct world *w)
+{
+    return crash(leader_or_some(w));
+}
+
+/* Between two effects of one step: half of its frames have left, its writes are half given
+ * to the disk. */
+bool fault_crash_effect(struct world *w)
+{
+    struct server *n = leader_or_some(w);
+
+    if (!n->up) return false;
+    node_crash_at_effect(n, 1 + (uint32_t)rng_below(&w->rng, 20));
+    return true;
+}
+
+/* It is on disk, and nobody will hear so. */
+bool fault_crash_synced(struct world *w)
+{
+    struct server *n = leader_or_some(w);
+
+    n->disk.crash_when_synced = n->up;
+    return n->up;
+}
+
+/* A sync that fails ends the process: what it was to write may be there or not. */
+bool fault_sync_error(struct world *w)
 {
     struct server *n = some_node(w);
-    uint32_t leader = world_leader(w);
 
-    if (leader != 0 && chance(w, 500)) n = &w->nodes[leader - 1];
-    if (!n->up) return;
-    w->stats.crashes++;
-    node_crash(n);
-    world_at(w, 1000 + rng_below(&w->rng, 1500000), restart, n);
+    n->disk.sync_fails = n->up;
+    return n->up;
 }
 
-static void tell_up(struct server *from, uint32_t to)
+bool fault_power_cut(struct world *w)
 {
-    if (!from->up) return;
-    replica_peer_up(from->replica, node_time(from), to);
-    node_soon(from);
+    bool some = false;
+
+    for (uint32_t i = 0; i < w->options.nodes; i++)
+        some |= crash(&w->nodes[i]);
+    return some;
 }
 
-/* A connection that was never told to be down may come up all the same. */
-static void mend(struct world *w, void *ctx)
+bool fault_crash_loop(struct world *w)
 {
-    (void) ctx;
-    for (uint32_t a = 0; a < w->options.nodes; a++) {
-        for (uint32_t b = 0; b < w->options.nodes; b++) {
-            if (w->cut[a][b]) tell_up(&w->nodes[a], b + 1);
-            w->cut[a][b] = false;
-        }
-    }
-    trace(w, "the network is whole");
+    struct server *n = some_node(w);
+
+    n->crashes_due = 2 + (uint32_t)rng_below(&w->rng, 3);
+    return crash(n);
 }
 
-static void cut_link(struct world *w, uint32_t a, uint32_t b, bool tell)
+bool fault_lost_server(struct world *w)
 {
-    struct server *to = &w->nodes[b];
+    struct server *n = some_node(w);
 
-    w->cut[a][b] = true;
-    if (tell && to->up) {
-        replica_peer_down(to->replica, node_time(to), a + 1);
-        node_soon(to);
-    }
+    if (!may_lose(w) || n->lost || n->disk.damaged) return false;
+    trace(w, "node %u is lost for good", n->id);
+    n->lost = true;
+    if (n->up) node_crash(n);
+    return true;
 }
 
-/* Halves, one node, one direction, a ring with gaps, a bridge: each is some set of links. */
-static void fault_partition(struct world *w)
+/* --- disks --- */
+
+/* A server that finds damage stays away, so this too may strike only so many. */
+static bool damage(struct world *w, bool (*harm)(struct world *w, struct disk *d))
 {
-    uint32_t n = w->options.nodes, kind = (uint32_t) rng_below(&w->rng, 5);
-    uint32_t one = (uint32_t) rng_below(&w->rng, n), side = (uint32_t) rng_next(&w->rng);
-    bool tell = chance(w, 500);
+    struct server *n = some_node(w);
 
-    for (uint32_t a = 0; a < n; a++) {
-        for (uint32_t b = 0; b < n; b++) {
-            bool apart = false;
-
-            if (a == b) continue;
-            if (kind == 0) apart = (side >> a & 1) != (side >> b & 1);
-            if (kind == 1) apart = a == one || b == one;
-            if (kind == 2) apart = a == one;
-            if (kind == 3) apart = (a + 1) % n != b && (b + 1) % n != a;
-            if (kind == 4) apart = a != one && b != one;
-            if (apart) cut_link(w, a, b, tell);
-        }
-    }
-    trace(w, "partition of kind %u around node %u", kind, one + 1);
-    world_at(w, 50000 + rng_below(&w->rng, 1500000), mend, NULL);
+    if (!may_lose(w) || n->lost || n->disk.damaged) return false;
+    if (n->up) node_crash(n);
+    n->disk.damaged = harm(w, &n->disk);
+    return n->disk.damaged;
 }
 
-static void fault_slow_disk(struct world *w)
+bool fault_bit_rot(struct world *w)
+{
+    return damage(w, disk_rot);
+}
+
+bool fault_lost_write(struct world *w)
+{
+    return damage(w, disk_lose_write);
+}
+
+bool fault_misdirected_write(struct world *w)
+{
+    return damage(w, disk_misdirect_write);
+}
+
+bool fault_slow_disk(struct world *w)
 {
     some_node(w)->slow_disk_us = chance(w, 300) ? 0 : rng_below(&w->rng, 60000);
+    return true;
 }
 
-static void fault_wall_clock(struct world *w)
+bool fault_flush_stall(struct world *w)
 {
-    some_node(w)->wall_offset_ms += (int64_t) rng_below(&w->rng, 20000) - 10000;
+    some_node(w)->flush_from_us = w->now_us + rng_below(&w->rng, 3000000);
+    return true;
 }
 
-static void fault_connection(struct world *w)
+/* --- time --- */
+
+static void wake(struct world *w, void *ctx)
+{
+    (void)w;
+    if (!world_left_out(ctx)) node_thaw(ctx);
+}
+
+static bool pause_node(struct world *w, struct server *n)
+{
+    if (!n->up || n->frozen) return false;
+    node_freeze(n);
+    world_at(w, 10000 + rng_below(&w->rng, chance(w, 500) ? 300000 : 2000000), wake, n);
+    return true;
+}
+
+bool fault_pause(struct world *w)
+{
+    return pause_node(w, some_node(w));
+}
+
+bool fault_pause_leader(struct world *w)
+{
+    return pause_node(w, leader_or_some(w));
+}
+
+bool fault_wall_clock(struct world *w)
+{
+    some_node(w)->wall_offset_ms += (int64_t)rng_below(&w->rng, 20000) - 10000;
+    return true;
+}
+
+bool fault_clock_rate(struct world *w)
+{
+    uint32_t drift = w->options.drift_permille;
+
+    node_clock_rate(some_node(w),
+                    1000 - drift + (uint32_t)rng_below(&w->rng, 2 * drift + 1));
+    return true;
+}
+
+/* --- network --- */
+
+bool fault_connection(struct world *w)
 {
     struct server *n = some_node(w);
-    uint32_t peer = 1 + (uint32_t) rng_below(&w->rng, w->options.nodes);
+    uint32_t peer = 1 + (uint32_t)rng_below(&w->rng, w->options.nodes);
 
-    if (!n->up || peer == n->id) return;
-    replica_peer_down(n->replica, node_time(n), peer);
-    node_soon(n);
+    if (peer == n->id) return false;
+    node_peer_down(n, peer);
+    return true;
 }
+
+/* All look for a leader at the same moment. */
+bool fault_duel(struct world *w)
+{
+    for (uint32_t i = 0; i < w->options.nodes; i++) {
+        for (uint32_t peer = 1; peer <= w->options.nodes; peer++) {
+            if (peer != i + 1) node_peer_down(&w->nodes[i], peer);
+        }
+    }
+    return true;
+}
+
+/* Links that take everything and deliver it later, each at its own time. */
+bool fault_clog(struct world *w)
+{
+    uint32_t permille = chance(w, 300) ? 1000 : 300;
+
+    for (uint32_t a = 0; a < w->options.nodes; a++) {
+        for (uint32_t b = 0; b < w->options.nodes; b++) {
+            if (!chance(w, permille)) continue;
+            w->clogged_until_us[a][b] = w->now_us + rng_below(&w->rng, 1000000);
+        }
+    }
+    return true;
+}
+
+bool fault_replay(struct world *w)
+{
+    return network_replay(w);
+}
+
+/* --- people and clients --- */
 
 /* Wanted by an operator, so no fault; but it may meet any. */
-static void fault_transfer(struct world *w)
+bool fault_hand_over(struct world *w)
 {
-    uint32_t leader = world_leader(w);
-    struct server *n = leader == 0 ? some_node(w) : &w->nodes[leader - 1];
-    uint32_t to = (uint32_t) rng_below(&w->rng, w->options.nodes + 1);
+    struct server *n = leader_or_some(w);
+    uint32_t to = (uint32_t)rng_below(&w->rng, w->options.nodes + 1);
 
-    if (!n->up || replica_transfer(n->replica, node_time(n), to) != 0) return;
-    w->stats.transfers++;
+    if (!n->up || n->frozen) return false;
+    if (replica_transfer(n->replica, node_time(n), to) != 0) return false;
     trace(w, "node %u hands over to %u", n->id, to);
     node_soon(n);
+    return true;
 }
 
-static void fault(struct world *w, void *ctx)
+bool fault_pause_client(struct world *w)
 {
-    (void) ctx;
-    if (w->healed) return;
-    w->stats.faults++;
-    switch (rng_below(&w->rng, 7)) {
-    case 0:
-    case 1:
-        fault_crash(w);
-        break;
-    case 2:
-        fault_partition(w);
-        break;
-    case 3:
-        fault_slow_disk(w);
-        break;
-    case 4:
-        fault_wall_clock(w);
-        break;
-    case 5:
-        fault_transfer(w);
-        break;
-    default:
-        fault_connection(w);
-        break;
+    clients_pause(w, 100 + rng_below(&w->rng, 2 * w->options.session_ms));
+    return true;
+}
+
+bool fault_ask_twice(struct world *w)
+{
+    clients_ask_twice(w);
+    return true;
+}
+
+/* --- the table --- */
+
+static const struct {
+    const char *name;
+    bool (*strike)(struct world *w); /* false: nothing to strike now */
+} kinds[FAULT_KINDS] = {
+#define X(constant, name) [FAULT_##constant] = { #name, fault_##name },
+    FAULTS(X)
+#undef X
+};
+
+const char *fault_name(uint32_t kind)
+{
+    return kinds[kind].name;
+}
+
+static void strike(struct world *w, void *ctx)
+{
+    uint32_t kind = (uint32_t)rng_below(&w->rng, FAULT_KINDS);
+
+    (void)ctx;
+    if (w->healed != 0) return;
+    while ((w->options.faults >> kind & 1) == 0)
+        kind = (kind + 1) % FAULT_KINDS;
+    if (kinds[kind].strike(w)) {
+        trace(w, "fault: %s", kinds[kind].name);
+        w->stats.faults++;
+        w->stats.by_kind[kind]++;
     }
-    world_at(w, 20000 + rng_below(&w->rng, 600000), fault, NULL);
+    world_at(w, rng_below(&w->rng, 2000 * w->options.fault_gap_ms), strike, NULL);
 }
 
 void faults_start(struct world *w)
 {
-    world_at(w, rng_below(&w->rng, 500000), fault, NULL);
+    if (w->options.faults == 0) return;
+    world_at(w, rng_below(&w->rng, 500000), strike, NULL);
 }
 
-void faults_heal(struct world *w)
+/* --- the end of it --- */
+
+static void heal_node(struct server *n)
 {
-    w->healed = true;
-    mend(w, NULL);
+    n->slow_disk_us = n->flush_from_us = 0;
+    n->crashes_due = 0;
+    n->disk.crash_when_synced = n->disk.sync_fails = false;
+    node_crash_at_effect(n, 0);
+    if (n->lost || n->away) return;
+    node_thaw(n);
+    if (!n->up) node_start(n);
+}
+
+void faults_heal(struct world *w, nodes_set whole)
+{
+    w->healed = whole;
+    partitions_mend(w);
+    memset(w->clogged_until_us, 0, sizeof w->clogged_until_us);
     for (uint32_t id = 1; id <= w->options.nodes; id++) {
         struct server *n = &w->nodes[id - 1];
 
-        n->slow_disk_us = 0;
-        if (!n->up) node_start(n);
+        if ((whole & node_bit(id)) != 0) {
+            heal_node(n);
+        } else if (n->up && !n->frozen) {
+            node_freeze(n);
+        }
     }
+    clients_heal(w);
 }

@@ -1,11 +1,12 @@
-/* main.c -- tidelock-sim: many seeds, each a cluster's life of faults, then of peace.
+/* main.c -- tidelock-sim: many seeds, each a cluster's life (life.c).
  *
- *     tidelock-sim [--seeds N] [--first S] [--jobs J]      N seeds, each in a process
+ *     tidelock-sim [--seeds N] [--first S] [--jobs J]      N seeds, in J processes
  *     tidelock-sim --seed S [--trace]                      one seed again, as it was
+ *     tidelock-sim --scenario NAME [--seed S] [--trace]    one of scenarios/; or all, or
+ * list
  *
- * A seed has two phases. Safety: clients work while everything fails. Liveness: everything
- * is healed, and all that was asked must be answered, a lock held must pass on, and the
- * replicas must end alike. */
+ * The summary says what a second held, so that seeds that do nothing show. */
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -15,58 +16,38 @@
 #include "core/base/check.h"
 #include "tests/sim/sim.h"
 
-enum { HEAL_LIMIT_US = 60000000 };
+/* A seed takes milliseconds; one that goes round in circles, and one that ends in a CHECK
+ * of the code under test, must say who it is. */
+enum { SEED_SECONDS_MAX = 60, JOBS_MAX = 64 };
 
-static struct options options_of(uint64_t seed)
+static struct world *watched;
+
+static void on_signal(int signal)
 {
-    struct rng rng;
-    struct options o = { .seed = seed, .ops_min = 500, .faults_min = 20 };
-
-    rng_init(&rng, seed ^ 0x5eed);
-    o.nodes = rng_below(&rng, 3) == 0 ? 5 : 3;
-    o.clients = 3 + (uint32_t) rng_below(&rng, SIM_CLIENTS_MAX - 2);
-    o.loss_permille = rng_below(&rng, 2) == 0 ? 0 : (uint32_t) rng_below(&rng, 80);
-    o.double_permille = rng_below(&rng, 2) == 0 ? 0 : (uint32_t) rng_below(&rng, 100);
-    o.slow_permille = rng_below(&rng, 2) == 0 ? 0 : (uint32_t) rng_below(&rng, 100);
-    return o;
+    broken(watched, "%s",
+           signal == SIGALRM ? "this seed does not come to an end"
+                             : "the process dies: see the line before");
 }
 
-static bool same_everywhere(const struct world *w)
+void watch_over(struct world *w, const struct options *o)
 {
-    struct replica_status first = replica_status(w->nodes[0].replica);
-
-    for (uint32_t i = 1; i < w->options.nodes; i++) {
-        struct replica_status s = replica_status(w->nodes[i].replica);
-
-        if (s.applied != first.applied || s.digest != first.digest) return false;
-    }
-    return true;
+    w->options = *o;
+    watched = w;
+    signal(SIGALRM, on_signal);
+    signal(SIGABRT, on_signal);
+    signal(SIGSEGV, on_signal);
+    alarm(SEED_SECONDS_MAX);
 }
 
 static void run_seed(uint64_t seed, bool traced, struct stats *stats)
 {
     struct world *w = mem_zalloc(sizeof *w);
-    struct options o = options_of(seed);
-    uint64_t healed_us;
+    struct options o = options_draw(seed);
 
     o.trace = traced;
+    watch_over(w, &o);
     world_init(w, &o);
-    clients_start(w);
-    faults_start(w);
-    while (w->stats.ops < o.ops_min || w->stats.faults < o.faults_min) world_step(w);
-    faults_heal(w);
-    healed_us = w->now_us;
-    while (w->now_us < healed_us + 3000000) world_step(w); /* all still working */
-    clients_stop(w);
-    while (!clients_idle(w) || world_leader(w) == 0 || !same_everywhere(w)) {
-        world_step(w);
-        if (w->now_us > healed_us + HEAL_LIMIT_US) {
-            broken(w, "no progress: %.0f s after everything was healed something is still "
-                      "open", (double) HEAL_LIMIT_US / 1e6);
-        }
-    }
-    checks_end(w);
-    clients_check_end(w);
+    life_run(w);
     *stats = w->stats;
     clients_fini(w);
     world_fini(w);
@@ -75,14 +56,15 @@ static void run_seed(uint64_t seed, bool traced, struct stats *stats)
 
 static void add(struct stats *sum, const struct stats *s)
 {
-    uint64_t *to = (uint64_t *) sum;
-    const uint64_t *from = (const uint64_t *) s;
+    uint64_t *to = (uint64_t *)sum;
+    const uint64_t *from = (const uint64_t *)s;
 
-    for (size_t i = 0; i < sizeof *s / sizeof *to; i++) to[i] += from[i];
+    for (size_t i = 0; i < sizeof *s / sizeof *to; i++)
+        to[i] += from[i];
 }
 
 /* One job: seeds first, first + step, ... Its sums go up the pipe. */
-static void run_job(uint64_t first, uint64_t end, uint64_t step, int out)
+static _Noreturn void run_job(uint64_t first, uint64_t end, uint64_t step, int out)
 {
     struct stats sum = { 0 }, one;
 
@@ -94,48 +76,96 @@ static void run_job(uint64_t first, uint64_t end, uint64_t step, int out)
     _Exit(0);
 }
 
-static double seconds(void)
+static double seconds(clockid_t clock)
 {
     struct timespec now;
 
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double) now.tv_sec + (double) now.tv_nsec / 1e9;
+    clock_gettime(clock, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static void print_sum(const struct stats *s, double took)
+{
+    printf("a second: %.0f events, %.0f frames, %.0f operations, %.1f faults, %.1f reigns; "
+           "simulated time goes %.0f times as fast as real time\n",
+           (double)s->events / took, (double)s->frames / took, (double)s->ops / took,
+           (double)s->faults / took, (double)s->leaders / took,
+           (double)s->virtual_ms / 1000 / took);
+    printf("in all: slots %" PRIu64 ", void batches %" PRIu64 ", sessions expired %" PRIu64
+           ", locks granted %" PRIu64 ", guarded writes %" PRIu64 " (refused %" PRIu64
+           "), restarts %" PRIu64 ", states installed %" PRIu64 ", members changed %" PRIu64
+           " (joined %" PRIu64 "), read rounds spared by leases %" PRIu64 "\nfaults:",
+           s->slots, s->voids, s->expiries, s->grants, s->guarded, s->guards_refused,
+           s->restarts, s->installs, s->rosters, s->joins, s->spared);
+    for (uint32_t kind = 0; kind < FAULT_KINDS; kind++) {
+        printf(" %s %" PRIu64, fault_name(kind), s->by_kind[kind]);
+    }
+    printf("; frames lost %" PRIu64 ", doubled %" PRIu64 ", late %" PRIu64
+           "; syncs torn by a crash %" PRIu64 "\n",
+           s->lost, s->doubled, s->late, s->torn);
+}
+
+/* True when all jobs ended well. The first that breaks a rule ends the others too. */
+static bool wait_for(const pid_t *pids, uint64_t jobs)
+{
+    bool good = true;
+    int status;
+
+    while (wait(&status) > 0) {
+        if (status == 0 || !good) continue;
+        good = false;
+        for (uint64_t j = 0; j < jobs; j++)
+            kill(pids[j], SIGTERM);
+    }
+    return good;
 }
 
 static int run_many(uint64_t first, uint64_t count, uint64_t jobs)
 {
     struct stats sum = { 0 }, one;
-    double began = seconds(), took;
-    int pipes[2], status, failed = 0;
+    double began = seconds(CLOCK_MONOTONIC), took;
+    pid_t pids[JOBS_MAX];
+    int pipes[2];
+    bool good;
 
     if (pipe(pipes) != 0) return EXIT_FAILURE;
     fflush(stdout);
     for (uint64_t j = 0; j < jobs; j++) {
-        pid_t pid = fork();
-
-        if (pid < 0) return EXIT_FAILURE;
-        if (pid == 0) run_job(first + j, first + count, jobs, pipes[1]);
+        pids[j] = fork();
+        if (pids[j] < 0) return EXIT_FAILURE;
+        if (pids[j] == 0) run_job(first + j, first + count, jobs, pipes[1]);
     }
     close(pipes[1]);
-    while (read(pipes[0], &one, sizeof one) == sizeof one) add(&sum, &one);
-    while (wait(&status) > 0) failed |= status != 0;
-    took = seconds() - began;
-    printf("seeds %" PRIu64 "..%" PRIu64 ": %s in %.1f s; a second: %.0f events, %.0f frames, "
-           "%.0f operations, %.1f faults (%.1f crashes, %.1f hand-overs), %.1f reigns; slots "
-           "%" PRIu64 ", void batches %" PRIu64 ", expiries %" PRIu64
-           ", locks granted %" PRIu64 "\n",
-           first, first + count - 1, failed ? "BROKEN" : "good", took,
-           (double) sum.events / took, (double) sum.frames / took, (double) sum.ops / took,
-           (double) sum.faults / took, (double) sum.crashes / took,
-           (double) sum.transfers / took, (double) sum.leaders / took,
-           sum.slots, sum.voids, sum.expiries, sum.grants);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    good = wait_for(pids, jobs);
+    while (read(pipes[0], &one, sizeof one) == sizeof one)
+        add(&sum, &one);
+    took = seconds(CLOCK_MONOTONIC) - began;
+    printf("seeds %" PRIu64 "..%" PRIu64 ": %s in %.1f s\n", first, first + count - 1,
+           good ? "good" : "BROKEN", took);
+    if (good) print_sum(&sum, took);
+    return good ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static int run_one(uint64_t seed, bool traced)
+{
+    struct stats stats;
+    struct options o = options_draw(seed);
+    double began = seconds(CLOCK_MONOTONIC);
+
+    options_print(&o);
+    run_seed(seed, traced, &stats);
+    printf("seed %" PRIu64 ": good\n", seed);
+    print_sum(&stats, seconds(CLOCK_MONOTONIC) - began);
+    return EXIT_SUCCESS;
 }
 
 static _Noreturn void usage(void)
 {
-    fprintf(stderr, "usage: tidelock-sim [--seeds N] [--first S] [--jobs J]\n"
-                    "       tidelock-sim --seed S [--trace]\n");
+    fprintf(
+        stderr,
+        "usage: tidelock-sim [--seeds N] [--first S] [--jobs J]\n"
+        "       tidelock-sim --seed S [--trace]\n"
+        "       tidelock-sim --scenario NAME|all|list [--seeds N | --seed S] [--trace]\n");
     exit(2);
 }
 
@@ -152,9 +182,9 @@ static uint64_t number(const char *text)
 
 int main(int argc, char **argv)
 {
-    uint64_t seeds = 100, first = 1, jobs = 2, seed = 0;
+    uint64_t seeds = 100, first = 1, jobs = 2, seed = 1;
     bool one = false, traced = false;
-    struct stats stats;
+    const char *scenario = NULL;
 
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--trace") == 0) {
@@ -165,6 +195,9 @@ int main(int argc, char **argv)
             first = number(argv[++i]);
         } else if (strcmp(argv[i], "--jobs") == 0) {
             jobs = number(argv[++i]);
+        } else if (strcmp(argv[i], "--scenario") == 0) {
+            scenario = argv[++i];
+            if (scenario == NULL) usage();
         } else if (strcmp(argv[i], "--seed") == 0) {
             one = true;
             seed = number(argv[++i]);
@@ -172,11 +205,10 @@ int main(int argc, char **argv)
             usage();
         }
     }
-    if (seeds == 0 || jobs == 0 || jobs > 64) usage();
-    if (!one) return run_many(first, seeds, jobs);
-    run_seed(seed, traced, &stats);
-    printf("seed %" PRIu64 ": good; %" PRIu64 " events, %" PRIu64 " operations, %" PRIu64
-           " faults, %" PRIu64 " slots\n",
-           seed, stats.events, stats.ops, stats.faults, stats.slots);
-    return EXIT_SUCCESS;
+    if (seeds == 0 || jobs == 0 || jobs > JOBS_MAX) usage();
+    if (scenario != NULL) {
+        return one ? scenarios_run(scenario, seed, 1, traced)
+                   : scenarios_run(scenario, first, seeds, traced);
+    }
+    return one ? run_one(seed, traced) : run_many(first, seeds, jobs);
 }

@@ -1,12 +1,13 @@
-/* network.c -- frames between nodes: late, lost, doubled, out of order, cut off. */
+/* network.c -- frames between nodes: late, lost, doubled, out of order, clogged, cut off,
+ * and old ones that come again. */
 #include <stdlib.h>
 
 #include "core/base/check.h"
 #include "tests/sim/sim.h"
 
 struct flight {
-    uint32_t from, to;
-    uint64_t life; /* of the sender: frames outlive it, as packets do */
+    uint32_t from, to; /* frames outlive their sender's life, as packets do */
+    uint64_t from_incarnation, to_incarnation; /* the ends of their connection */
     size_t len;
     uint8_t frame[];
 };
@@ -16,8 +17,11 @@ static void arrive(struct world *w, void *ctx)
     struct flight *f = ctx;
     struct server *to = &w->nodes[f->to - 1];
 
-    if (to->up && !w->cut[f->from - 1][f->to - 1]) {
-        if (!replica_receive(to->replica, node_time(to), f->from,
+    if (node_defers(to, arrive, f)) return;
+    if (to->up && to->incarnation == f->to_incarnation && !w->cut[f->from - 1][f->to - 1]) {
+        const struct replica_peer from = { f->from, f->from_incarnation };
+
+        if (!replica_receive(to->replica, node_time(to), from,
                              bytes_of(f->frame, f->len))) {
             broken(w, "node %u refused a frame of node %u", f->to, f->from);
         }
@@ -26,16 +30,78 @@ static void arrive(struct world *w, void *ctx)
     free(f);
 }
 
-static void fly(struct world *w, uint32_t from, uint32_t to, struct bytes frame)
+static struct flight *flight_new(struct world *w, uint32_t from, uint32_t to,
+                                 struct bytes frame)
 {
     struct flight *f = mem_alloc(sizeof *f + frame.len);
-    uint64_t delay_us = 100 + rng_below(&w->rng, 2000);
 
-    if (chance(w, w->options.slow_permille)) delay_us += rng_below(&w->rng, 200000);
     *f = (struct flight){ .from = from, .to = to, .len = frame.len };
+    f->from_incarnation = w->nodes[from - 1].incarnation;
+    f->to_incarnation = w->nodes[to - 1].incarnation;
     memcpy(f->frame, frame.ptr, frame.len);
+    return f;
+}
+
+/* As on one connection: nothing overtakes what was sent before. */
+static uint64_t behind(struct world *w, uint64_t *newest_us, uint64_t delay_us)
+{
+    if (w->now_us + delay_us > *newest_us) *newest_us = w->now_us + delay_us;
+    return *newest_us - w->now_us;
+}
+
+static void fly(struct world *w, uint32_t from, uint32_t to, struct bytes frame)
+{
+    uint64_t delay_us = 100 + rng_below(&w->rng, w->options.flight_us);
+    uint64_t free_us = w->clogged_until_us[from - 1][to - 1];
+
+    if (w->healed == 0 && chance(w, w->options.slow_permille)) {
+        delay_us += rng_below(&w->rng, 200000);
+        w->stats.late++;
+    }
+    if (free_us > w->now_us) delay_us += free_us - w->now_us;
+    if (w->options.ordered) delay_us = behind(w, &w->newest_us[from - 1][to - 1], delay_us);
     w->stats.frames++;
-    world_at(w, delay_us, arrive, f);
+    world_at(w, delay_us, arrive, flight_new(w, from, to, frame));
+}
+
+/* --- old frames that come again --- */
+
+/* Some frames are kept aside, one in so many, and may arrive a second time much later. */
+static void remember(struct world *w, uint32_t from, uint32_t to, struct bytes frame)
+{
+    struct flight **place = &w->old_frames[rng_below(&w->rng, OLD_FRAMES)];
+
+    if ((w->options.faults & FAULT_BIT(REPLAY)) == 0 || !chance(w, 50)) return;
+    free(*place);
+    *place = flight_new(w, from, to, frame);
+}
+
+bool network_replay(struct world *w)
+{
+    bool some = false;
+
+    for (uint32_t i = 0; i < OLD_FRAMES; i++) {
+        if (w->old_frames[i] == NULL) continue;
+        world_at(w, rng_below(&w->rng, 100000), arrive, w->old_frames[i]);
+        w->old_frames[i] = NULL;
+        some = true;
+    }
+    return some;
+}
+
+void network_fini(struct world *w)
+{
+    for (uint32_t i = 0; i < OLD_FRAMES; i++)
+        free(w->old_frames[i]);
+}
+
+/* --- sending --- */
+
+static bool unlucky(struct world *w, uint32_t permille, uint64_t *count)
+{
+    if (w->healed != 0 || !chance(w, permille)) return false;
+    ++*count;
+    return true;
 }
 
 static void leave(struct server *from, nodes_set to, struct bytes frame)
@@ -45,9 +111,13 @@ static void leave(struct server *from, nodes_set to, struct bytes frame)
     checks_leaves(w, from, frame);
     for (uint32_t id = 1; id <= w->options.nodes; id++) {
         if ((to & node_bit(id)) == 0 || w->cut[from->id - 1][id - 1]) continue;
-        if (!w->healed && chance(w, w->options.loss_permille)) continue;
+        if (node_dies_here(from)) return; /* some hear it, the others never will */
+        if (unlucky(w, w->options.loss_permille, &w->stats.lost)) continue;
         fly(w, from->id, id, frame);
-        if (!w->healed && chance(w, w->options.double_permille)) fly(w, from->id, id, frame);
+        remember(w, from->id, id, frame);
+        if (unlucky(w, w->options.double_permille, &w->stats.doubled)) {
+            fly(w, from->id, id, frame);
+        }
     }
 }
 

@@ -1,14 +1,20 @@
-/* sim.h -- a whole cluster in one process, from one seed: the same replicas as in production,
- * on a network and on disks that fail as the seed says, in virtual time.
+/* sim.h -- a whole cluster in one process, from one seed: the same replicas as in
+ * production, on a network and on disks that fail as the seed says, in virtual time.
  *
- *     world.c     time, events, nodes: start, crash, ticks, turns
- *     network.c   loss, duplication, reordering, delay, partitions
- *     disk.c      the log as bytes (core/log/record.h): group commit, lost and torn writes
- *     clients.c   sessions that write, read, renew, take locks, and ask again elsewhere
- *     values.c    what recipes answer; queries
- *     checks.c    what must hold after every event
- *     faults.c    what goes wrong, and when
- *     main.c      seeds, jobs, replay
+ *     main.c        seeds, jobs, replay
+ *     options.c     what this seed's world is like, and what may go wrong in it
+ *     life.c        the parts of a seed: faults, progress of a quorum, peace
+ *     world.c       time, events, nodes: start, crash, ticks, turns
+ *     network.c     loss, duplication, reordering, delay, clogged links, old frames again
+ *     disk.c        the log as bytes (core/log/record.h): group commit, torn writes
+ *     damage.c      bits that flip at rest, writes lost or gone astray
+ *     faults.c      every kind of fault by name; partitions.c: the shapes of cut links
+ *     clients.c     clients with sessions; asks.c, answers.c: what they ask and are told
+ *     values.c      what recipes answer; queries
+ *     snapshots.c   logs that are cut, and states that go from one server to another
+ *     admin.c       who belongs, and changes of that
+ *     checks.c      what must hold after every event
+ *     scenarios/    bugs that others had, acted out
  *
  * A broken rule prints the seed and how to replay it, and aborts that seed. */
 #ifndef TESTS_SIM_SIM_H
@@ -21,17 +27,19 @@
 #include "core/log/record.h"
 #include "core/replica/replica.h"
 #include "lua/host.h"
+#include "tests/lib/memory_store.h"
 
 enum {
     SIM_NODES_MAX = 5,
     SIM_CLIENTS_MAX = 6,
     SIM_KEYS = 4,       /* registers that all clients write and read */
-    SIM_SLOTS_MAX = 1 << 16,
+    SIM_SLOTS_MAX = 1 << 13,
     SIM_DEPTH = 3,      /* unanswered requests of one client */
-    SIM_SESSION_MS = 4000,
+    OLD_FRAMES = 16,    /* kept to arrive once more, late */
 };
 
 struct world;
+struct server;
 
 /* --- time --- */
 
@@ -57,6 +65,8 @@ struct disk {
     struct list queue;
     uint64_t seq_writing, seq_durable;
     bool writing;
+    bool crash_when_synced, sync_fails; /* the next sync: see faults.c */
+    bool damaged;            /* at rest: recovery must notice */
     struct ballot promised_durable; /* for the checks */
 };
 
@@ -67,10 +77,16 @@ struct disk_restored {
     struct vote votes[WINDOW_MAX];
 };
 
-void disk_init(struct disk *d, uint32_t node);
+void disk_format(struct disk *d, uint32_t node);
 void disk_fini(struct disk *d);
-void disk_crash(struct world *w, struct disk *d); /* loses and tears what was not synced */
-void disk_recover(struct world *w, uint32_t node, struct disk_restored *restored);
+void disk_crash(struct server *n); /* loses and tears what was not synced */
+/* False: its log is damaged, and says so; the server must stay away. */
+bool disk_recover(struct world *w, uint32_t node, struct disk_restored *restored);
+
+/* damage.c; false: nothing there to harm. */
+bool disk_rot(struct world *w, struct disk *d);
+bool disk_lose_write(struct world *w, struct disk *d);
+bool disk_misdirect_write(struct world *w, struct disk *d);
 
 /* --- nodes --- */
 
@@ -79,6 +95,11 @@ struct held { /* a frame that waits for a write */
     uint64_t after;
     nodes_set to;
     struct buf frame;
+};
+
+struct deferred { /* an event that waits until its node runs again */
+    event_fn run;
+    void *ctx;
 };
 
 struct slot_memory { /* what read_log() answers from */
@@ -90,16 +111,32 @@ struct server {
     struct world *world;
     uint32_t id;
     bool up, turning;
+    bool lost;   /* for good: its disk is gone or damaged */
+    bool frozen; /* paused: what happens to it happens when it wakes */
+    struct deferred *deferred;
+    size_t deferred_count, deferred_cap;
+    uint32_t effects_left; /* it crashes at this effect, counted down; 0 = not */
+    bool dying;            /* it did, within a step: it has no effects any more */
+    uint32_t crashes_due;  /* soon after each of its next starts */
+    uint64_t incarnation; /* of its disk */
+    bool joins;           /* it founded nothing */
+    bool away;            /* not a member yet, or no more: nobody starts it */
     uint64_t life; /* rises with every crash: events of an earlier life are void */
     struct replica *replica;
     struct lua_host *host;
     struct disk disk;
     struct slot_memory *slots; /* by slot, as in the log */
+    uint64_t trimmed;          /* up to here it holds nothing any more */
+    uint64_t log_chosen;       /* ... and up to here what is chosen, as its records say */
+    struct memory_store store; /* snapshots */
     struct kv_overlay flushed; /* on disk */
     struct kv_overlay applied; /* above it */
     struct list held;
     uint64_t slow_disk_us;
+    uint64_t flush_from_us; /* nothing is written behind before */
     int64_t wall_offset_ms;
+    uint64_t clock_us, clock_set_us; /* its own clock, when it was last set */
+    uint32_t clock_permille;         /* its rate */
     uint64_t zxid_told; /* of the last transaction told of in this life; 0 = none yet */
     uint64_t history; /* hash of the valid batches applied, in order */
     uint64_t expected; /* as leader: the history that the next batch is computed on */
@@ -108,20 +145,83 @@ struct server {
 
 /* --- options of one seed --- */
 
+/* Every kind of fault that strikes at a moment; the weather (frames lost, doubled, late;
+ * syncs torn by crashes) comes on top. fault_<name>() is in faults.c or partitions.c. */
+#define FAULTS(X)                                                                          \
+    X(CRASH, crash)                                                                        \
+    X(CRASH_LEADER, crash_leader)                                                          \
+    X(CRASH_EFFECT, crash_effect)                                                          \
+    X(CRASH_SYNCED, crash_synced)                                                          \
+    X(SYNC_ERROR, sync_error)                                                              \
+    X(POWER_CUT, power_cut)                                                                \
+    X(CRASH_LOOP, crash_loop)                                                              \
+    X(LOST_SERVER, lost_server)                                                            \
+    X(BIT_ROT, bit_rot)                                                                    \
+    X(LOST_WRITE, lost_write)                                                              \
+    X(MISDIRECTED_WRITE, misdirected_write)                                                \
+    X(SLOW_DISK, slow_disk)                                                                \
+    X(FLUSH_STALL, flush_stall)                                                            \
+    X(PAUSE, pause)                                                                        \
+    X(PAUSE_LEADER, pause_leader)                                                          \
+    X(WALL_CLOCK, wall_clock)                                                              \
+    X(CLOCK_RATE, clock_rate)                                                              \
+    X(CONNECTION, connection)                                                              \
+    X(DUEL, duel)                                                                          \
+    X(CLOG, clog)                                                                          \
+    X(REPLAY, replay)                                                                      \
+    X(HALVES, halves)                                                                      \
+    X(ISOLATE, isolate)                                                                    \
+    X(ONE_WAY, one_way)                                                                    \
+    X(RING, ring)                                                                          \
+    X(CHAIN, chain)                                                                        \
+    X(BRIDGE, bridge)                                                                      \
+    X(STAR, star)                                                                          \
+    X(HAND_OVER, hand_over)                                                                \
+    X(PAUSE_CLIENT, pause_client)                                                          \
+    X(ASK_TWICE, ask_twice)
+
+enum fault_kind {
+#define X(constant, name) FAULT_##constant,
+    FAULTS(X)
+#undef X
+        FAULT_KINDS
+};
+#define FAULT_BIT(constant) ((uint64_t) 1 << FAULT_##constant)
+
 struct options {
     uint64_t seed;
+    const char *scenario; /* NULL: a life as life.c has it */
     bool trace;
     uint32_t nodes, clients;
-    uint32_t ops_min, faults_min;
+    uint32_t founders;     /* of the nodes; the others may join */
+    uint32_t admin_gap_ms; /* 0 = nobody changes who belongs */
+    uint64_t faults; /* FAULT_BITs of the kinds that may strike */
+    uint32_t life_ms, fault_gap_ms, client_gap_us;
     uint32_t loss_permille, double_permille, slow_permille; /* of frames */
+    bool ordered;                /* frames of one link do not overtake each other */
+    uint32_t flight_us, sync_us; /* at most, when nothing is slow */
+    uint32_t session_ms;
+    uint32_t log_slots;          /* that are kept below the flushed ones; 0 = all */
+    uint32_t drift_permille;     /* how far a clock's rate may be off */
+    uint32_t lease_ms;           /* of leaders; 0 = every read asks a quorum */
 };
 
-struct stats {
-    uint64_t events, frames, ops, faults, crashes, transfers, leaders, slots, voids, expiries, grants;
+struct options options_draw(uint64_t seed);
+struct options options_calm(uint64_t seed); /* nothing goes wrong by itself */
+void options_print(const struct options *o);
+
+struct stats { /* only counts: main.c adds them up as an array */
+    uint64_t events, frames, lost, doubled, late, torn;
+    uint64_t ops, answers, faults, restarts, leaders, slots, voids, expiries;
+    uint64_t grants, guarded, guards_refused, installs, rosters, joins, spared, virtual_ms;
+    uint64_t by_kind[FAULT_KINDS];
 };
 
 struct client;
+struct shared;
 struct checks;
+struct flight;
+struct admin;
 
 struct world {
     struct options options;
@@ -131,9 +231,15 @@ struct world {
     size_t heap_count, heap_cap;
     struct server nodes[SIM_NODES_MAX];
     bool cut[SIM_NODES_MAX][SIM_NODES_MAX]; /* from, to */
-    bool healed;
+    uint64_t clogged_until_us[SIM_NODES_MAX][SIM_NODES_MAX];
+    uint64_t newest_us[SIM_NODES_MAX][SIM_NODES_MAX]; /* when the newest frame arrives */
+    struct flight *old_frames[OLD_FRAMES];
+    nodes_set healed; /* 0 while faults strike; then those that must get on */
+    bool some_dying;
     struct client *clients;
+    struct shared *shared; /* by all clients */
     struct checks *checks;
+    struct admin *admin;
     struct stats stats;
     struct paxos_output scratch;
 };
@@ -145,10 +251,21 @@ void world_at(struct world *w, uint64_t delay_us, event_fn run, void *ctx);
 bool world_step(struct world *w); /* runs the next event and all checks */
 void node_start(struct server *n);
 void node_crash(struct server *n);
+void node_wipe(struct server *n);   /* down, and its memory is gone */
 void node_soon(struct server *n);   /* a turn, soon */
 void node_durable(struct server *n);
 struct replica_time node_time(const struct server *n);
+void node_peer_down(struct server *n, uint32_t peer);
+void node_peer_up(struct server *n, uint32_t peer);
+void node_freeze(struct server *n);
+void node_thaw(struct server *n);
+bool node_defers(struct server *n, event_fn run, void *ctx); /* true: kept until it wakes */
+void node_crash_at_effect(struct server *n, uint32_t effect); /* 1 = the next; 0 = do not */
+bool node_dies_here(struct server *n); /* asked before each effect */
+void node_clock_rate(struct server *n, uint32_t permille);
 uint32_t world_leader(const struct world *w); /* 0 = none serves */
+bool world_left_out(const struct server *n);  /* of the servers that must get on */
+void world_print(const struct world *w);      /* where each server stands */
 bool chance(struct world *w, uint32_t permille);
 void trace(struct world *w, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
@@ -158,18 +275,32 @@ _Noreturn void broken(struct world *w, const char *format, ...)
 /* disk.c */
 void disk_append(struct server *n, const struct paxos_write *write);
 
+/* snapshots.c */
+void sim_store_init(struct server *n);
+struct snapshot_store sim_store(struct server *n);
+void sim_trim(struct server *n, uint64_t flushed); /* cuts the log */
+
 /* network.c */
 void network_send(struct server *from, nodes_set to, uint64_t after, struct bytes frame);
 void network_release(struct server *from); /* what waited for writes that are durable now */
 void network_drop_held(struct server *n);
+bool network_replay(struct world *w); /* old frames arrive again; false: there are none */
+void network_fini(struct world *w);
 
 /* clients.c */
 void clients_start(struct world *w);
 void clients_fini(struct world *w);
 void clients_answer(struct server *n, uint64_t tag, int code, struct bytes result);
 void clients_ready(struct server *n, uint64_t tag, int code);
-void clients_stop(struct world *w); /* no new requests; finish what is open */
+void clients_pause(struct world *w, uint64_t ms); /* one of them */
+void clients_ask_twice(struct world *w); /* what is open, at other servers too */
+void clients_heal(struct world *w);  /* all wake, and go to servers that must get on */
+void clients_move(struct world *w, uint32_t id); /* all to this server */
+void clients_prove(struct world *w); /* each does one more write, to be answered */
+bool clients_proved(const struct world *w);
+void clients_stop(struct world *w);  /* no new requests; finish what is open */
 bool clients_idle(const struct world *w);
+void clients_print(const struct world *w); /* those that are not idle */
 /* A session ended by expiry at this zxid: never before its client's deadline. */
 void clients_expired(struct world *w, uint64_t session);
 void clients_check_end(struct world *w);
@@ -179,9 +310,43 @@ extern const char values_recipe[]; /* of "sim", whose function values_query() ru
 uint64_t values_token(struct bytes value); /* of a lock's grant; 0: it is none */
 uint64_t values_query(struct server *n, const char *path); /* the node's mzxid there, now */
 
-/* faults.c */
+/* main.c: if the process hangs or dies, it says in which world. */
+void watch_over(struct world *w, const struct options *o);
+
+/* admin.c */
+void admin_init(struct world *w);
+void admin_fini(struct world *w);
+void admin_start(struct world *w);
+struct roster admin_founders(const struct server *n); /* as that server believes */
+nodes_set admin_in_force(const struct world *w); /* the voters, as anybody knows by now */
+bool admin_counts(const struct server *n);       /* it is a member, and has its memory */
+void admin_members(struct server *n);            /* it goes by another roster */
+void admin_removed(struct server *n);
+/* A ballot proposes, under the configuration that its server goes by now. */
+void admin_ballot_acts(struct server *n, struct ballot ballot);
+nodes_set admin_voters(const struct world *w, struct ballot ballot);
+bool admin_owns(uint64_t tag);
+void admin_answer(struct world *w, uint64_t tag, int code, struct bytes result);
+
+/* life.c */
+void life_run(struct world *w);
+void life_end(struct world *w); /* parts 2 and 3: heals, and demands rest and agreement */
+
+/* scenarios/: one by its name, "all", or "list"; the exit status of main() */
+int scenarios_run(const char *name, uint64_t first, uint64_t seeds, bool traced);
+
+/* faults.c, partitions.c */
+#define X(constant, name) bool fault_##name(struct world *w);
+FAULTS(X)
+#undef X
+const char *fault_name(uint32_t kind);
+struct server *some_node(struct world *w);
+struct server *leader_or_some(struct world *w);
 void faults_start(struct world *w);
-void faults_heal(struct world *w);
+void faults_restart_later(struct server *n);
+/* The servers of `whole` run, with nothing in their way; the others freeze as they are. */
+void faults_heal(struct world *w, nodes_set whole);
+void partitions_mend(struct world *w);
 
 /* checks.c */
 void checks_init(struct world *w);
@@ -191,9 +356,12 @@ void checks_created(struct world *w, struct server *n, const struct vote *v);
 void checks_leaves(struct world *w, struct server *from, struct bytes frame);
 void checks_applied(struct world *w, struct server *n, uint64_t slot, const struct proposal *p,
                     bool counted);
+void checks_wiped(struct world *w, uint32_t node);
 void checks_recalled(struct world *w, struct server *n, uint64_t slot, uint64_t zxid_first,
                      uint64_t zxid_last);
 void checks_restored(struct world *w, uint32_t node, const struct disk_restored *r);
+/* All cells of a server's state at a slot, as a hash. */
+void checks_state(struct world *w, uint32_t node, uint64_t slot, uint64_t hash);
 uint64_t checks_history(struct world *w, uint64_t slot);
 void checks_acknowledged(struct world *w, uint64_t zxid, uint64_t session, uint64_t seq);
 void checks_end(struct world *w);

@@ -28,7 +28,9 @@ _Noreturn void broken(struct world *w, const char *format, ...)
     va_start(args, format);
     vprintf(format, args);
     va_end(args);
-    printf("\nreplay: tidelock-sim --seed %" PRIu64 " --trace\n", w->options.seed);
+    printf("\nreplay: tidelock-sim --seed %" PRIu64 " --trace", w->options.seed);
+    if (w->options.scenario != NULL) printf(" --scenario %s", w->options.scenario);
+    printf("\n");
     fflush(stdout);
     _Exit(1);
 }
@@ -86,6 +88,14 @@ static struct event heap_take(struct world *w)
     }
 }
 
+static void bury(struct world *w)
+{
+    w->some_dying = false;
+    for (uint32_t i = 0; i < w->options.nodes; i++) {
+        if (w->nodes[i].dying) node_crash(&w->nodes[i]);
+    }
+}
+
 bool world_step(struct world *w)
 {
     struct event e;
@@ -96,6 +106,7 @@ bool world_step(struct world *w)
     w->now_us = e.at_us;
     w->stats.events++;
     e.run(w, e.ctx);
+    if (w->some_dying) bury(w);
     return true;
 }
 
@@ -110,14 +121,20 @@ static void io_write(void *ctx, const struct paxos_write *write)
 {
     struct server *n = ctx;
 
-    if (write->kind != PAXOS_WRITE_PROMISE) {
+    if (write->vote.slot != 0) {
         struct slot_memory *m = &n->slots[write->vote.slot % SIM_SLOTS_MAX];
 
         blob_ref(write->vote.proposal.batch);
         blob_unref(m->proposal.batch);
         *m = (struct slot_memory){ write->vote.slot, write->vote.proposal };
     }
-    if (write->kind == PAXOS_WRITE_VOTE) checks_created(n->world, n, &write->vote);
+    if (write->chosen > n->log_chosen) n->log_chosen = write->chosen;
+    if (write->kind == PAXOS_WRITE_INSTALLED) n->trimmed = write->chosen;
+    if (node_dies_here(n)) return;
+    if (write->kind == PAXOS_WRITE_VOTE && write->vote.ballot.node == n->id) {
+        admin_ballot_acts(n, write->vote.ballot);
+        checks_created(n->world, n, &write->vote);
+    }
     disk_append(n, write);
 }
 
@@ -133,7 +150,7 @@ static int io_read_log(void *ctx, uint64_t slot, struct proposal *p)
     const struct server *n = ctx;
     const struct slot_memory *m = &n->slots[slot % SIM_SLOTS_MAX];
 
-    if (m->slot != slot) return ERR_NO_NODE;
+    if (m->slot != slot || slot <= n->trimmed || slot > n->log_chosen) return ERR_NO_NODE;
     *p = m->proposal;
     blob_ref(p->batch);
     return 0;
@@ -141,7 +158,14 @@ static int io_read_log(void *ctx, uint64_t slot, struct proposal *p)
 
 static void io_answer(void *ctx, uint64_t tag, int code, struct bytes result)
 {
-    clients_answer(ctx, tag, code, result);
+    struct server *n = ctx;
+
+    if (node_dies_here(n)) return;
+    if (admin_owns(tag)) {
+        admin_answer(n->world, tag, code, result);
+    } else {
+        clients_answer(n, tag, code, result);
+    }
 }
 
 /* Watches stand on this: transactions are told of one by one, without a gap. */
@@ -156,7 +180,7 @@ static void io_txn(void *ctx, const struct txn *t, uint64_t zxid)
 
 static void io_ready(void *ctx, uint64_t tag, int code)
 {
-    clients_ready(ctx, tag, code);
+    if (!node_dies_here(ctx)) clients_ready(ctx, tag, code);
 }
 
 static void io_role(void *ctx)
@@ -179,10 +203,21 @@ static void io_applied(void *ctx, uint64_t slot, const struct proposal *p, bool 
     checks_applied(n->world, n, slot, p, counted);
 }
 
+static void io_members(void *ctx)
+{
+    admin_members(ctx);
+}
+
+static void io_removed(void *ctx)
+{
+    admin_removed(ctx);
+}
+
 static void io_stop(void *ctx, uint64_t slot, const char *why)
 {
     struct server *n = ctx;
 
+    if (n->dying) return;
     broken(n->world, "node %u stops at slot %" PRIu64 ": %s", n->id, slot, why);
 }
 
@@ -190,10 +225,20 @@ static void io_stop(void *ctx, uint64_t slot, const char *why)
 
 struct replica_time node_time(const struct server *n)
 {
-    uint64_t ms = n->world->now_us / 1000;
+    uint64_t ran_us = (n->world->now_us - n->clock_set_us) * n->clock_permille / 1000;
+    uint64_t ms = (n->clock_us + ran_us) / 1000;
 
     return (struct replica_time){ .now_ms = ms + 1,
                                   .wall_ms = (int64_t) ms + n->wall_offset_ms };
+}
+
+void node_clock_rate(struct server *n, uint32_t permille)
+{
+    uint64_t now_us = n->world->now_us;
+
+    n->clock_us += (now_us - n->clock_set_us) * n->clock_permille / 1000;
+    n->clock_set_us = now_us;
+    n->clock_permille = permille;
 }
 
 struct node_event {
@@ -219,6 +264,7 @@ static void tick(struct world *w, void *ctx)
     struct node_event *e = ctx;
     struct server *n = e->node;
 
+    if (node_defers(n, tick, e)) return;
     if (!alive(e)) {
         free(e);
         return;
@@ -232,10 +278,12 @@ static void turn(struct world *w, void *ctx)
 {
     struct node_event *e = ctx;
 
+    if (node_defers(e->node, turn, e)) return;
     if (alive(e)) {
         e->node->turning = false;
         replica_turn(e->node->replica, node_time(e->node));
         replica_check(e->node->replica);
+        if (replica_again(e->node->replica)) node_soon(e->node);
     }
     (void) w;
     free(e);
@@ -263,12 +311,17 @@ static void flush(struct world *w, void *ctx)
     struct node_event *e = ctx;
     struct server *n = e->node;
 
+    if (node_defers(n, flush, e)) return;
     if (!alive(e)) {
         free(e);
         return;
     }
+    if (w->now_us < n->flush_from_us) {
+        world_at(w, n->flush_from_us - w->now_us, flush, e);
+        return;
+    }
     kv_overlay_move(&n->applied, &n->flushed, 0);
-    replica_flushed(n->replica, node_time(n), machine_slot(replica_machine(n->replica)));
+    sim_trim(n, machine_slot(replica_machine(n->replica)));
     world_at(w, 100000 + rng_below(&w->rng, 3000000), flush, e);
 }
 
@@ -278,13 +331,16 @@ static struct replica_config config_of(struct server *n, uint64_t boot)
 
     return (struct replica_config){
         .paxos = { .self = n->id,
-                   .voters = (1u << w->options.nodes) - 1,
                    .heartbeat_ms = HEARTBEAT_MS,
                    .election_min_ms = ELECTION_MIN_MS,
                    .election_max_ms = ELECTION_MAX_MS,
+                   .lease_ms = w->options.lease_ms,
                    .seed = w->options.seed },
+        .founders = admin_founders(n),
+        .incarnation = n->incarnation,
         .io = { n, io_send, io_write, io_read_log, io_txn, io_answer, io_ready, io_role,
-                io_applied, io_recalled, io_stop },
+                io_applied, io_recalled, io_members, io_removed, io_stop },
+        .store = sim_store(n),
         .scripts = host_scripts(n->host),
         .applied = &n->applied,
         .boot = boot,
@@ -301,7 +357,12 @@ void node_start(struct server *n)
 
     CHECK(!n->up);
     n->zxid_told = 0;
-    disk_recover(w, n->id, &kept);
+    w->stats.restarts += n->life > 0;
+    if (!disk_recover(w, n->id, &kept)) {
+        trace(w, "node %u finds its log damaged and stays away", n->id);
+        n->lost = true;
+        return;
+    }
     checks_restored(w, n->id, &kept);
     restored = (struct replica_restored){ kept.promised, kept.chosen, kept.votes_count,
                                           kept.votes };
@@ -330,21 +391,96 @@ void node_crash(struct server *n)
 
     CHECK(n->up);
     trace(w, "node %u crashes", n->id);
-    n->up = false;
+    w->stats.spared += replica_status(n->replica).rounds_spared;
+    node_thaw(n);
+    n->up = n->dying = false;
+    n->effects_left = 0;
     n->life++;
     network_drop_held(n);
     replica_free(n->replica);
     n->replica = NULL;
     host_free(n->host);
-    disk_crash(w, &n->disk);
+    disk_crash(n);
+    memory_store_crash(&n->store);
     kv_overlay_clear(&n->applied);
     for (uint32_t id = 1; id <= w->options.nodes; id++) {
         struct server *peer = &w->nodes[id - 1];
 
-        if (!peer->up || w->cut[n->id - 1][id - 1]) continue;
-        replica_peer_down(peer->replica, node_time(peer), n->id);
-        node_soon(peer);
+        if (peer != n && !w->cut[n->id - 1][id - 1]) node_peer_down(peer, n->id);
     }
+    faults_restart_later(n);
+}
+
+void node_wipe(struct server *n)
+{
+    CHECK(!n->up);
+    disk_fini(&n->disk);
+    disk_format(&n->disk, n->id);
+    kv_overlay_clear(&n->flushed);
+    n->trimmed = n->log_chosen = n->history = 0;
+}
+
+/* Who is paused does not notice, and will find out by silence. */
+void node_peer_down(struct server *n, uint32_t peer)
+{
+    if (!n->up || n->frozen || n->dying) return;
+    replica_peer_down(n->replica, node_time(n), peer);
+    node_soon(n);
+}
+
+/* Also of a connection that was never told to be down. */
+void node_peer_up(struct server *n, uint32_t peer)
+{
+    if (!n->up || n->frozen || n->dying) return;
+    replica_peer_up(n->replica, node_time(n), peer);
+    node_soon(n);
+}
+
+/* --- pauses, and crashes in the middle of a step --- */
+
+void node_freeze(struct server *n)
+{
+    trace(n->world, "node %u is paused", n->id);
+    n->frozen = true;
+}
+
+void node_thaw(struct server *n)
+{
+    if (!n->frozen) return;
+    trace(n->world, "node %u runs again", n->id);
+    n->frozen = false;
+    for (size_t i = 0; i < n->deferred_count; i++) {
+        world_at(n->world, rng_below(&n->world->rng, 3000), n->deferred[i].run,
+                 n->deferred[i].ctx);
+    }
+    n->deferred_count = 0;
+}
+
+bool node_defers(struct server *n, event_fn run, void *ctx)
+{
+    if (!n->frozen) return false;
+    if (n->deferred_count == n->deferred_cap) {
+        n->deferred_cap = n->deferred_cap == 0 ? 64 : 2 * n->deferred_cap;
+        n->deferred = mem_grow(n->deferred, n->deferred_cap * sizeof *n->deferred);
+    }
+    n->deferred[n->deferred_count++] = (struct deferred){ run, ctx };
+    return true;
+}
+
+void node_crash_at_effect(struct server *n, uint32_t effect)
+{
+    n->effects_left = effect;
+}
+
+/* The replica cannot be freed in the middle of its step: so it goes on without effects, and
+ * world_step() crashes it when the event is over. */
+bool node_dies_here(struct server *n)
+{
+    if (n->dying) return true;
+    if (n->effects_left == 0 || --n->effects_left > 0) return false;
+    trace(n->world, "node %u dies in the middle of a step", n->id);
+    n->dying = n->world->some_dying = true;
+    return true;
 }
 
 uint32_t world_leader(const struct world *w)
@@ -352,9 +488,34 @@ uint32_t world_leader(const struct world *w)
     for (uint32_t id = 1; id <= w->options.nodes; id++) {
         const struct server *n = &w->nodes[id - 1];
 
-        if (n->up && replica_status(n->replica).serving) return id;
+        if (n->up && !n->frozen && replica_status(n->replica).serving) return id;
     }
     return 0;
+}
+
+bool world_left_out(const struct server *n)
+{
+    return n->world->healed != 0 && (n->away || (n->world->healed & node_bit(n->id)) == 0);
+}
+
+void world_print(const struct world *w)
+{
+    for (uint32_t id = 1; id <= w->options.nodes; id++) {
+        const struct server *n = &w->nodes[id - 1];
+
+        printf("node %u: %s", id,
+               n->lost ? "lost" : !n->up ? "down" : n->frozen ? "frozen" : "runs");
+        if (n->up) {
+            struct replica_status s = replica_status(n->replica);
+
+            printf(", %s, leader %u, ballot %" PRIu64 ".%u, chosen %" PRIu64
+                   ", applied %" PRIu64 ", open writes %" PRIu64 ", reads %" PRIu64 "%s",
+                   paxos_role_name(s.role), s.leader, s.ballot.round, s.ballot.node,
+                   s.chosen, s.applied, s.pending_writes, s.pending_reads,
+                   s.serving ? ", serves" : "");
+        }
+        printf("\n");
+    }
 }
 
 void world_init(struct world *w, const struct options *o)
@@ -368,14 +529,18 @@ void world_init(struct world *w, const struct options *o)
 
         n->world = w;
         n->id = id;
+        n->incarnation = id;
+        n->clock_permille = 1000;
         n->wall_offset_ms = 1700000000000 + (int64_t) rng_below(&w->rng, 5000);
         n->slots = mem_zalloc(SIM_SLOTS_MAX * sizeof *n->slots);
         list_init(&n->held);
-        disk_init(&n->disk, id);
+        disk_format(&n->disk, id);
         kv_overlay_init(&n->flushed, NULL, 1);
         kv_overlay_init(&n->applied, &n->flushed.view, 2);
+        sim_store_init(n);
     }
-    for (uint32_t id = 1; id <= o->nodes; id++) node_start(&w->nodes[id - 1]);
+    admin_init(w);
+    for (uint32_t id = 1; id <= o->founders; id++) node_start(&w->nodes[id - 1]);
 }
 
 static void node_fini(struct server *n)
@@ -386,13 +551,17 @@ static void node_fini(struct server *n)
     disk_fini(&n->disk);
     for (size_t i = 0; i < SIM_SLOTS_MAX; i++) blob_unref(n->slots[i].proposal.batch);
     free(n->slots);
+    free(n->deferred);
     kv_overlay_fini(&n->applied);
     kv_overlay_fini(&n->flushed);
+    memory_store_fini(&n->store);
 }
 
 void world_fini(struct world *w)
 {
     for (uint32_t id = 1; id <= w->options.nodes; id++) node_fini(&w->nodes[id - 1]);
     checks_fini(w);
+    admin_fini(w);
+    network_fini(w);
     free(w->heap);
 }

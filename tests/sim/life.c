@@ -1,0 +1,142 @@
+/* life.c -- the life of one seed's world, in three parts.
+ *
+ *   1  Safety: clients work while everything fails.
+ *   2  Progress with nothing to spare: a random quorum, the core, is healed; all others are
+ *      frozen as they stand, reachable but dumb. The core must answer every open request,
+ * let every client through with a new write, and pass on a lock that is held. 3  Peace: the
+ * others wake up, with all that was on its way to them. All must end alike. */
+#include <stdlib.h>
+
+#include "core/base/check.h"
+#include "tests/sim/sim.h"
+
+enum {
+    UNAWARE_MS = 3000, /* nobody leads for so long: the core may not know who belongs */
+    CORE_WORK_MS = 300,        /* of plain work, before new requests end */
+    PROGRESS_LIMIT_MS = 20000, /* near 60 elections; a dead client's session ends in 4 s */
+};
+
+/* A quorum of servers with whole disks, drawn at random. */
+static nodes_set draw_core(struct world *w)
+{
+    const nodes_set voters = admin_in_force(w);
+    uint32_t wanted = (uint32_t)__builtin_popcount(voters) / 2 + 1;
+    nodes_set core = 0;
+
+    while ((uint32_t)__builtin_popcount(core) < wanted) {
+        uint32_t id = 1 + (uint32_t)rng_below(&w->rng, w->options.nodes);
+
+        if ((voters & node_bit(id)) == 0 || w->nodes[id - 1].disk.damaged) continue;
+        if (admin_counts(&w->nodes[id - 1])) core |= node_bit(id);
+    }
+    return core;
+}
+
+static bool same_everywhere(const struct world *w)
+{
+    const struct replica_status *first = NULL;
+    struct replica_status s[SIM_NODES_MAX];
+
+    for (uint32_t i = 0; i < w->options.nodes; i++) {
+        const struct server *n = &w->nodes[i];
+
+        if (!admin_counts(n) || world_left_out(n)) continue;
+        if (!n->up) return false;
+        s[i] = replica_status(n->replica);
+        if (first == NULL) first = &s[i];
+        if (s[i].applied != first->applied || s[i].digest != first->digest) return false;
+    }
+    return true;
+}
+
+static void run_for(struct world *w, uint64_t ms)
+{
+    uint64_t end_us = w->now_us + 1000 * ms;
+
+    while (w->now_us < end_us)
+        world_step(w);
+}
+
+/* Wakes as many more of these voters as make those that are whole a quorum of them. */
+static void grow_to_quorum(struct world *w, nodes_set voters)
+{
+    nodes_set more = w->healed;
+    uint32_t first = (uint32_t)rng_below(&w->rng, w->options.nodes);
+
+    for (uint32_t i = 0; i < w->options.nodes; i++) {
+        uint32_t at = (first + i) % w->options.nodes;
+
+        if (2 * __builtin_popcount(more & voters) > __builtin_popcount(voters)) break;
+        if (admin_counts(&w->nodes[at])) more |= node_bit(at + 1) & voters;
+    }
+    if (more != w->healed) faults_heal(w, more);
+}
+
+/* The voters of the newest roster that a server of the core knows. */
+static nodes_set voters_known(const struct world *w)
+{
+    const struct roster *newest = NULL;
+
+    for (uint32_t i = 0; i < w->options.nodes; i++) {
+        const struct server *n = &w->nodes[i];
+        const struct roster *known;
+
+        if (!n->up || world_left_out(n)) continue;
+        known = replica_roster(n->replica);
+        if (newest == NULL || known->number > newest->number) newest = known;
+    }
+    return newest == NULL ? 0 : roster_sets(newest).voters;
+}
+
+/* A change that was asked for before may leave the core without a quorum: then it gets one.
+ * So it may when only frozen servers know of the last change: what they chose together must
+ * be found out from a quorum of the roster before it. */
+static void follow_members(struct world *w, uint64_t healed_us)
+{
+    grow_to_quorum(w, admin_in_force(w));
+    if (w->now_us < healed_us + 1000 * UNAWARE_MS || world_leader(w) != 0) return;
+    grow_to_quorum(w, voters_known(w));
+}
+
+static void expect_progress(struct world *w, const char *among)
+{
+    uint64_t limit_us = w->now_us + 1000 * PROGRESS_LIMIT_MS;
+
+    while (!clients_idle(w) || world_leader(w) == 0 || !same_everywhere(w)) {
+        world_step(w);
+        follow_members(w, limit_us - 1000 * PROGRESS_LIMIT_MS);
+        if (w->now_us < limit_us) continue;
+        world_print(w);
+        clients_print(w);
+        broken(w, "no progress: for %u s %s were healed and something is still open",
+               PROGRESS_LIMIT_MS / 1000, among);
+    }
+}
+
+void life_end(struct world *w)
+{
+    faults_heal(w, draw_core(w));
+    clients_prove(w);
+    run_for(w, CORE_WORK_MS);
+    clients_stop(w);
+    expect_progress(w, "the servers of a quorum");
+
+    faults_heal(w, ~(nodes_set)0);
+    expect_progress(w, "all servers");
+    checks_end(w);
+    clients_check_end(w);
+    for (uint32_t i = 0; i < w->options.nodes; i++) {
+        if (!w->nodes[i].up) continue;
+        w->stats.spared += replica_status(w->nodes[i].replica).rounds_spared;
+    }
+    w->stats.virtual_ms = w->now_us / 1000;
+}
+
+void life_run(struct world *w)
+{
+    clients_start(w);
+    faults_start(w);
+    admin_start(w);
+    run_for(w, w->options.life_ms);
+    life_end(w);
+}
