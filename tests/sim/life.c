@@ -11,8 +11,8 @@
 #include "tests/sim/sim.h"
 
 enum {
-    UNAWARE_MS = 3000, /* nobody leads for so long: the core may not know who belongs */
-    CORE_WORK_MS = 300,        /* of plain work, before new requests end */
+    UNAWARE_MS = 3000,  /* nobody leads for so long: the core may not know who belongs */
+    CORE_WORK_MS = 300, /* of plain work, before new requests end */
     PROGRESS_LIMIT_MS = 20000, /* near 60 elections; a dead client's session ends in 4 s */
 };
 
