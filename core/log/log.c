@@ -251,6 +251,23 @@ void log_trim(struct log *l, uint64_t slot)
     if (l->serial_first != serial_before) log_index_drop(&l->index, l->serial_first);
 }
 
+void log_forget_doubtful(struct log *l, const struct log_recovered *recovered,
+                         const struct run *at_rest)
+{
+    uint64_t certain = 0;
+
+    if (at_rest->slot <= recovered->chosen) return;
+    for (uint32_t i = 0; i < recovered->votes_count; i++) {
+        const struct vote *v = &recovered->votes[i];
+
+        certain += v->slot <= at_rest->slot && at_rest->valid &&
+                   ballot_cmp(v->proposal.reign, at_rest->reign) == 0;
+    }
+    if (certain < at_rest->slot - recovered->chosen) {
+        log_index_forget(&l->index, at_rest->slot);
+    }
+}
+
 uint64_t log_slot_within(struct log *l, uint64_t bytes)
 {
     uint64_t sum = 0, slot = 0;

@@ -66,6 +66,13 @@ uint64_t log_durable(const struct log *l);  /* every record up to this seq is on
 int log_read(struct log *l, uint64_t slot, struct proposal *p);
 uint64_t log_slot_first(const struct log *l);
 
+/* The state at rest may stand at a slot above `chosen`, when its write was durable before the
+ * log's. A vote between them may be an old one, for something else than what was chosen; it is
+ * for the chosen one if it is of the reign whose batch counted in the newest slot, since a slot
+ * and a reign have one proposal. Forgets all up to run->slot unless each of those is. */
+void log_forget_doubtful(struct log *l, const struct log_recovered *recovered,
+                         const struct run *at_rest);
+
 /* Slots below `slot` are needed no more: whole segments under it are recycled. */
 void log_trim(struct log *l, uint64_t slot);
 

@@ -472,6 +472,7 @@ static int open_replica(struct driver *d, const struct log_recovered *recovered,
 
     d->replica = replica_new(&config, &restored, clock_now(), why, why_size);
     if (d->replica == NULL) return ERR_DAMAGED;
+    log_forget_doubtful(d->log, recovered, &replica_machine(d->replica)->run);
     d->members_changed = true;
     return membership_expect(&d->config.datadir->identity, replica_roster(d->replica), why,
                              why_size);
