@@ -1,7 +1,7 @@
 /* sim.h -- a whole cluster in one process, from one seed: the same replicas as in
  * production, on a network and on disks that fail as the seed says, in virtual time.
  *
- *     main.c        seeds, jobs, replay
+ *     main.c        options, one seed, replay; jobs.c: many seeds, in several processes
  *     options.c     what this seed's world is like, and what may go wrong in it
  *     life.c        the parts of a seed: faults, progress of a quorum, peace
  *     world.c       time, events, nodes: start, crash, ticks, turns
@@ -312,6 +312,9 @@ uint64_t values_query(struct server *n, const char *path); /* the node's mzxid t
 
 /* main.c: if the process hangs or dies, it says in which world. */
 void watch_over(struct world *w, const struct options *o);
+
+/* jobs.c: why the seed that this process runs is broken. */
+void jobs_broken(const char *why);
 
 /* admin.c */
 void admin_init(struct world *w);

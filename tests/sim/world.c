@@ -22,12 +22,14 @@ void trace(struct world *w, const char *format, ...)
 
 _Noreturn void broken(struct world *w, const char *format, ...)
 {
+    char why[256];
     va_list args;
 
-    printf("\nBROKEN at %.3f ms: ", (double) w->now_us / 1000);
     va_start(args, format);
-    vprintf(format, args);
+    vsnprintf(why, sizeof why, format, args);
     va_end(args);
+    jobs_broken(why);
+    printf("\nBROKEN at %.3f ms: %s", (double) w->now_us / 1000, why);
     printf("\nreplay: tidelock-sim --seed %" PRIu64 " --trace", w->options.seed);
     if (w->options.scenario != NULL) printf(" --scenario %s", w->options.scenario);
     printf("\n");
