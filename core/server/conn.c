@@ -218,7 +218,6 @@ void conn_accept(struct service *s, uv_stream_t *listener)
     list_init(&c->queued);
     list_init(&c->started);
     list_init(&c->confirmed);
-    list_init(&c->replays);
     list_push(&s->conns, &c->member);
     CHECK(uv_tcp_init(s->loop, &c->tcp) == 0);
     c->tcp.data = c;

@@ -28,21 +28,21 @@ static void on_txn(void *ctx, const struct txn *t, uint64_t zxid)
 {
     struct service *s = ctx;
 
-    watches_txn(&s->watches, t, zxid);
+    feed_txn(&s->feed, t, zxid);
 }
 
 static void on_applied(void *ctx, uint64_t slot)
 {
     struct service *s = ctx;
 
-    watches_applied(&s->watches, slot);
+    feed_applied(&s->feed, slot);
 }
 
 static void on_recalled(void *ctx, uint64_t slot, uint64_t zxid_first, uint64_t zxid_last)
 {
     struct service *s = ctx;
 
-    history_add(&s->watches.history, slot, zxid_first, zxid_last);
+    feed_recalled(&s->feed, slot, zxid_first, zxid_last);
 }
 
 static void on_turn(void *ctx)
@@ -58,7 +58,7 @@ static void on_turn(void *ctx)
         list_remove(&c->wake);
         if (!c->closing) conn_resume(c);
     }
-    watches_turn(s);
+    feed_turn(&s->feed);
     handover_turn(s);
     greet_turn(s);
 }
@@ -67,7 +67,7 @@ static bool on_again(void *ctx)
 {
     struct service *s = ctx;
 
-    return !list_empty(&s->wakes) || watches_again(s) || query_queue_again(s);
+    return !list_empty(&s->wakes) || feed_again(&s->feed) || query_queue_again(s);
 }
 
 /* Written output makes room for what waited for it. */
@@ -106,7 +106,7 @@ static void on_installed(void *ctx)
     {
         conn_close(CONTAINER_OF(at, struct conn, member));
     }
-    watches_jump(&s->watches);
+    feed_jump(&s->feed);
 }
 
 struct driver_clients service_clients(struct service *s)
@@ -163,7 +163,7 @@ void service_init(struct service *s, uv_loop_t *loop, const struct config *confi
     list_init(&s->queries);
     jobs_init(&s->jobs);
     requests_init(&s->requests);
-    watches_init(&s->watches);
+    watches_init(s);
     s->read_buffer = mem_alloc(SERVICE_READ_BYTES);
     CHECK(msgpack_zone_init(&s->zone, ZONE_BYTES));
     CHECK(uv_timer_init(loop, &s->sweep) == 0);
@@ -216,7 +216,7 @@ void service_fini(struct service *s)
     CHECK(s->conns_count == 0);
     jobs_fini(&s->jobs);
     requests_fini(&s->requests);
-    watches_fini(&s->watches);
+    feed_fini(&s->feed);
     msgpack_zone_destroy(&s->zone);
     buf_fini(&s->scratch);
     free(s->read_buffer);

@@ -47,7 +47,6 @@ struct conn {
     uv_shutdown_t parting;
     struct list queued, started, confirmed; /* of jobs: J1 */
     uint32_t jobs, reads, writes; /* reads, writes: started and confirmed, not calls */
-    struct list replays;          /* its watches that catch up: watches.c */
     size_t event_bytes;           /* of events in `out`, at most */
     uint64_t *sessions;           /* attached */
     uint32_t sessions_count;
@@ -66,7 +65,7 @@ struct service {
     struct list queries; /* jobs put off: query_queue.h */
     struct jobs jobs;
     struct requests requests;
-    struct watches watches;
+    struct feed feed; /* its watches */
     struct handover handover;
     uint64_t members_told; /* version of the members' list */
     uint8_t *read_buffer;
