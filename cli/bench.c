@@ -1,10 +1,12 @@
-/* bench.c -- `tidelock bench`: options in, figures out; bench_loop.c does the work. */
+/* bench.c -- `tidelock bench`: options in; bench_loop.c does the work, bench_report.c tells
+ * the figures. */
 #include <stdio.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "cli/bench_loop.h"
+#include "cli/bench_report.h"
 #include "cli/clock.h"
 #include "cli/commands.h"
 #include "cli/remote.h"
@@ -20,33 +22,38 @@ static struct probe probes[SERVERS_MAX];
 
 static int read_op(const struct options *o, struct bench_config *config)
 {
-    static const char *const names[] = {
-        [BENCH_SET] = "set", [BENCH_GET] = "get", [BENCH_CREATE] = "create"
-    };
-    const char *text = options_text(o, FLAG_OP, NULL);
+    const char *text = options_text(o, FLAG_OP, NULL), *misfit;
+    char names[200];
 
-    if (text == NULL) return report_usage(o->command, "--op set, get or create is missing");
-    for (unsigned i = BENCH_SET; i <= BENCH_CREATE; i++) {
-        if (strcmp(text, names[i]) != 0) continue;
-        config->op = (enum bench_op) i;
-        return 0;
+    bench_kind_names(names, sizeof names);
+    if (text == NULL) return report_usage(o->command, "--op is missing: %s", names);
+    config->kind = bench_kind_find(text);
+    if (config->kind == NULL) {
+        return report_usage(o->command, "--op must be %s, not '%s'", names, text);
     }
-    return report_usage(o->command, "--op must be set, get or create, not '%s'", text);
+    misfit = bench_kind_misfit(config);
+    if (misfit != NULL) return report_usage(o->command, "--op %s: %s", text, misfit);
+    config->keys = (uint32_t)options_number(o, FLAG_KEYS, bench_kind_keys(config->kind));
+    return 0;
 }
 
 static int read_config(const struct options *o, struct bench_config *config)
 {
-    config->clients = (uint32_t) options_number(o, FLAG_CLIENTS, 1);
-    config->depth = (uint32_t) options_number(o, FLAG_DEPTH, 1);
-    config->size = (uint32_t) options_number(o, FLAG_SIZE, 100);
-    config->keys = (uint32_t) options_number(o, FLAG_KEYS, 1024);
-    config->seconds = (uint32_t) options_number(o, FLAG_SECONDS, 10);
-    config->warmup_seconds = (uint32_t) options_number(o, FLAG_WARMUP, 3);
+    config->clients = (uint32_t)options_number(o, FLAG_CLIENTS, 1);
+    config->depth = (uint32_t)options_number(o, FLAG_DEPTH, 1);
+    config->size = (uint32_t)options_number(o, FLAG_SIZE, 100);
+    config->locks = (uint32_t)options_number(o, FLAG_LOCKS, 1);
+    config->batch = (uint32_t)options_number(o, FLAG_BATCH, 10);
+    config->read_share = (uint32_t)options_number(o, FLAG_READ_SHARE, 90);
+    config->rate = (uint32_t)options_number(o, FLAG_RATE, 0);
+    config->seconds = (uint32_t)options_number(o, FLAG_SECONDS, 10);
+    config->warmup_seconds = (uint32_t)options_number(o, FLAG_WARMUP, 3);
     config->timeout_ms = o->timeout_ms;
-    if (getrandom(&config->seed, sizeof config->seed, 0) != (ssize_t) sizeof config->seed) {
+    config->progress = options_given(o, FLAG_PROGRESS) || isatty(STDERR_FILENO);
+    if (getrandom(&config->seed, sizeof config->seed, 0) != (ssize_t)sizeof config->seed) {
         config->seed = clock_now_us();
     }
-    if ((uint64_t) config->clients * config->depth > OUTSTANDING_MAX) {
+    if ((uint64_t)config->clients * config->depth > OUTSTANDING_MAX) {
         return report_usage(o->command, "--clients times --depth must be %d at most",
                             OUTSTANDING_MAX);
     }
@@ -64,7 +71,7 @@ static int raise_descriptors(const struct options *o, uint32_t clients)
         return report_usage(o->command,
                             "--clients %u is more than the %llu descriptors that "
                             "a process may have here",
-                            clients, (unsigned long long) limit.rlim_max);
+                            clients, (unsigned long long)limit.rlim_max);
     }
     limit.rlim_cur = wanted;
     return setrlimit(RLIMIT_NOFILE, &limit) == 0 ? 0 : CLI_FAILED;
@@ -90,44 +97,15 @@ static int find_servers(const struct options *o, struct bench_config *config)
     }
     if (leader < 0) return report_error(o->command, ERR_NO_QUORUM, "no server leads");
     config->servers = &servers;
-    config->first = (size_t) leader;
+    config->first = (size_t)leader;
     config->step = options_given(o, FLAG_SPREAD) ? 1 : 0;
     return 0;
-}
-
-static int print_result(const struct options *o, const struct bench_config *config,
-                        const struct bench_result *result)
-{
-    const struct histogram *h = &result->latency_us;
-    const double seconds = (double) result->measured_us / 1e6;
-    const double rate = seconds > 0 ? (double) h->count / seconds : 0;
-    const unsigned long long p50 = histogram_at(h, 500), p99 = histogram_at(h, 990);
-    struct buf text = { 0 };
-    int status;
-
-    if (o->json) {
-        report_printf(&text, "{\"op\":\"%s\",\"clients\":%u,\"depth\":%u,\"size\":%u,",
-                      o->text[FLAG_OP], config->clients, config->depth, config->size);
-        report_printf(&text, "\"ops_per_s\":%.1f,\"p50_us\":%llu,\"p99_us\":%llu,", rate,
-                      p50, p99);
-        report_printf(&text, "\"max_us\":%llu,\"errors\":%llu}\n",
-                      (unsigned long long) h->max, (unsigned long long) result->errors);
-    } else {
-        report_printf(&text, "%-7s %7s %6s %8s %12s %9s %9s %9s %7s\n", "op", "clients",
-                      "depth", "size", "ops/s", "p50 us", "p99 us", "max us", "errors");
-        report_printf(&text, "%-7s %7u %6u %8u %12.1f %9llu %9llu %9llu %7llu\n",
-                      o->text[FLAG_OP], config->clients, config->depth, config->size, rate,
-                      p50, p99, (unsigned long long) h->max,
-                      (unsigned long long) result->errors);
-    }
-    status = report_write(o->command, buf_bytes(&text));
-    buf_fini(&text);
-    return status;
 }
 
 int command_bench(const struct options *o)
 {
     static struct bench_result result;
+    static struct bench_hosts hosts;
     struct bench_config config;
     int status, code;
 
@@ -136,14 +114,20 @@ int command_bench(const struct options *o)
     if (status == 0) status = raise_descriptors(o, config.clients);
     if (status == 0) status = find_servers(o, &config);
     if (status != 0) return status;
-    code = bench_run(&config, &result);
+    bench_hosts_find(&hosts, &servers);
+    code = bench_run(&config, &hosts, &result);
     if (code != 0) return report_error(o->command, code, result.why);
-    status = print_result(o, &config, &result);
-    if (result.latency_us.count == 0) {
-        report_note(o->command, "no request was answered while measuring");
+    status = bench_report(o, &config, &hosts, &result);
+    if (result.latency_us.count == 0 && result.errors == 0) {
+        report_note(o->command, "no operation was done while measuring");
         return CLI_FAILED;
     }
     if (result.errors == 0) return status;
-    return report_error(o->command, result.last_error, result.why) == 0 ? status
-                                                                        : CLI_FAILED;
+    if (result.last_error < 0) {
+        report_error(o->command, result.last_error, result.why);
+    } else {
+        report_note(o->command, "%s: %s", bench_failure_name(result.last_error),
+                    result.why);
+    }
+    return CLI_FAILED;
 }

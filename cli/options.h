@@ -37,13 +37,20 @@
     X(NODES, "nodes", "N", NUMBER, 1, 9, "servers of the cluster (default 3)")            \
     X(DIR, "dir", "D", TEXT, 0, 0, "the cluster's directory (default ./tidelock-dev)")    \
     X(NODE, "node", "N|leader", TEXT, 0, 0, "which server")                               \
-    X(OP, "op", "set|get|create", TEXT, 0, 0, "what to measure")                          \
+    X(OP, "op", "OP", TEXT, 0, 0, "what to measure")                                      \
     X(CLIENTS, "clients", "N", NUMBER, 1, 10000, "connections, each with a session (default 1)") \
     X(DEPTH, "depth", "D", NUMBER, 1, 4096, "outstanding requests of each client (default 1)") \
     X(SIZE, "size", "B", NUMBER, 0, 1048576, "bytes of a value (default 100)")            \
     X(SECONDS, "seconds", "S", NUMBER, 1, 86400, "how long to measure (default 10)")      \
     X(WARMUP, "warmup", "S", NUMBER, 0, 3600, "unmeasured seconds before (default 3)")    \
-    X(KEYS, "keys", "N", NUMBER, 1, 1000000, "nodes to work on (default 1024)")           \
+    X(KEYS, "keys", "N", NUMBER, 1, 10000000, "nodes to work on (default 1024; of delete 100000)") \
+    X(LOCKS, "locks", "N", NUMBER, 1, 1000000, "locks to choose from (default 1)")        \
+    X(BATCH, "batch", "N", NUMBER, 1, 1000, "sets in each multi (default 10)")            \
+    X(READ_SHARE, "read-share", "P", NUMBER, 0, 100, "percent of gets in a mix (default 90)") \
+    X(RATE, "rate", "R", NUMBER, 1, 10000000,                                             \
+      "open loop: so many operations begin a second, come what may")                      \
+    X(PROGRESS, "progress", NULL, SWITCH, 0, 0,                                           \
+      "a line a second on standard error, also when that is no terminal")                 \
     X(CHILDREN, "children", NULL, SWITCH, 0, 0, "children created or deleted, too")        \
     X(ONCE, "once", NULL, SWITCH, 0, 0, "end after the first event")                      \
     X(VALUE, "value", NULL, SWITCH, 0, 0, "print the new data, too")                      \

@@ -8,6 +8,7 @@ Compare two builds in turns, some rounds each:
     python3 tests/bench/cost.py BUILD create 12 100          one line a round
     python3 tests/bench/cost.py BUILD set 1 1 --seconds 3
     python3 tests/bench/cost.py BUILD create 12 100 --rounds 5 --keep   the tree grows
+    python3 tests/bench/cost.py BUILD lock 100 1 -- --locks 100         flags for the bench
 
 Not a test: it judges nothing.
 """
@@ -60,7 +61,7 @@ def one_round(cluster, args):
     bench = subprocess.Popen(
         [cluster.program, "bench", "--op", args.op, "--clients", str(args.clients),
          "--depth", str(args.depth), "--seconds", str(args.seconds), "--warmup",
-         str(args.warmup), "--servers", cluster.servers, "-o", "json"],
+         str(args.warmup), "--servers", cluster.servers, "-o", "json", *args.flags],
         stdout=subprocess.PIPE, text=True)
     pids = [*cluster.pids, bench.pid]
     time.sleep(args.warmup + EDGE_S)
@@ -81,13 +82,14 @@ def one_round(cluster, args):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("build")
-    parser.add_argument("op", choices=["set", "get", "create"])
+    parser.add_argument("op", help="as `tidelock bench --op`, but delete")
     parser.add_argument("clients", type=int)
     parser.add_argument("depth", type=int)
     parser.add_argument("--seconds", type=int, default=4)
     parser.add_argument("--warmup", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--keep", action="store_true", help="one cluster for all rounds")
+    parser.add_argument("flags", nargs="*", help="further flags of the bench, behind --")
     args = parser.parse_args()
     cluster = None
     try:

@@ -61,6 +61,14 @@ rule a_server_needs_a_port 2 "host:port" get /a --servers 127.0.0.1:
 rule lock_needs_a_command 2 "behind --" lock /a
 rule bench_needs_an_operation 2 "--op" bench
 rule bench_knows_its_operations 2 "'frob'" bench --op frob
+rule bench_lists_its_operations 2 "set, get, create" bench --op frob
+rule watchers_of_bench_have_no_depth 2 "depth must be 1" bench --op watch --depth 2
+rule a_barrier_of_bench_has_no_rate 2 "rate does not fit" bench --op barrier --rate 5
+rule a_rate_of_bench_is_not_zero 2 "from 1 to" bench --op set --rate 0
+rule clients_of_bench_are_not_zero 2 "from 1 to" bench --op set --clients 0
+rule bench_has_an_end_of_clients 2 "not '10001'" bench --op set --clients 10001
+rule bench_has_an_end_of_requests 2 "1000000 at most" bench --op set --clients 10000 --depth 101
+rule a_share_of_reads_is_percent 2 "not '101'" bench --op mix --read-share 101
 rule a_flag_of_two_meanings_has_the_commands_own 0 "others shall see" elect --help
 rule elect_needs_a_command 2 "behind --" elect /e
 rule observing_runs_no_command 2 "one of the two" elect /e --observe -- true
