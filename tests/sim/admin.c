@@ -91,7 +91,7 @@ nodes_set admin_in_force(const struct world *w)
 
 bool admin_counts(const struct server *n)
 {
-    return !n->lost && !n->away &&
+    return !n->lost && !n->away && !n->disk.damaged && !n->state_damaged &&
            roster_knows(in_force(n->world), n->id, n->incarnation);
 }
 
@@ -253,6 +253,7 @@ static bool may_wipe(const struct world *w, const struct server *n)
         const struct server *one = &w->nodes[m->at[i].id - 1];
 
         if (!roster_knows(m, one->id, one->incarnation)) return false;
+        if (one->disk.damaged || one->state_damaged) return false;
     }
     return nodes_count(roster_sets(m).voters) >= 3;
 }
@@ -265,6 +266,17 @@ static void wipe(struct server *n)
     node_wipe(n);
     checks_wiped(n->world, n->id);
     n->incarnation += SIM_NODES_MAX;
+}
+
+bool admin_may_lose(const struct world *w, const struct server *n)
+{
+    return w->admin->action == 0 && may_wipe(w, n);
+}
+
+void admin_lost(struct server *n)
+{
+    n->disk.damaged = false;
+    wipe(n);
 }
 
 /* Somebody starts it as at the very first time. It believes that it votes; nobody else may. */

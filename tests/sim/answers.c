@@ -246,6 +246,7 @@ void clients_ready(struct server *n, uint64_t tag, int code)
     }
     if (code != 0) return;
     if (a->kind == KEY_GET || a->kind == KEY_QUERY) got(n, c, a);
+    n->world->stats.reads++;
     if (a->kind == RENEW) extend(c, a->began_us);
     a->kind = 0;
 }

@@ -8,7 +8,8 @@
  *     S6  no promise, vote or prepare leaves before its own record is on the platter
  *     S7  an acknowledged write is in the history, under the zxid that was told
  *     S8  a request without a session takes effect at most once
- *     S9  what a replica says at its start that a slot gave is what it gave */
+ *     S9  what a replica says at its start that a slot gave is what it gave
+ *     S10 a server that knows its disk to be full takes no new batch from others */
 #include <stdlib.h>
 
 #include "core/base/check.h"
@@ -322,6 +323,22 @@ void checks_applied(struct world *w, struct server *n, uint64_t slot, const stru
     n->history = t->history;
     judge_acks(w);
     trace(w, "node %u applies slot %" PRIu64 "%s", n->id, slot, counted ? "" : " (void)");
+}
+
+/* --- S10 --- */
+
+void checks_takes(struct world *w, const struct server *n, const struct paxos_write *write)
+{
+    enum { EMPTY_BATCH_MAX = 64 };
+    const struct proposal *p = &write->vote.proposal;
+
+    if (!n->told_full || write->kind != PAXOS_WRITE_VOTE || p->batch == NULL) return;
+    if (ballot_cmp(p->reign, write->vote.ballot) != 0) return; /* found, not created */
+    if (p->reign.node == n->id) return; /* it had it in memory */
+    if (blob_bytes(p->batch).len > EMPTY_BATCH_MAX) {
+        broken(w, "node %u takes a batch of %zu bytes on its full disk", n->id,
+               blob_bytes(p->batch).len);
+    }
 }
 
 /* --- S5, S6 --- */

@@ -124,10 +124,13 @@ static void begin_group(struct server *n)
     struct world *w = n->world;
 
     if (d->writing || list_empty(&d->queue)) return;
+    if (disk_is_full(n) && d->room == 0) return;
 
     struct log_group g = { .generation = d->generation,
                            .number = d->number + 1,
                            .sum_before = d->sum };
+
+    const size_t before = d->segment.len;
 
     log_group_begin(&g, &d->segment);
     while (!list_empty(&d->queue)) {
@@ -142,6 +145,7 @@ static void begin_group(struct server *n)
     d->sum = log_group_end(&g);
     d->number++;
     d->writing = true;
+    d->room -= d->room < d->segment.len - before ? d->room : d->segment.len - before;
 
     struct sync_done *s = mem_alloc(sizeof *s);
 
@@ -169,6 +173,34 @@ void disk_append(struct server *n, const struct paxos_write *write)
     blob_ref(q->record.vote.proposal.batch);
     list_push(&n->disk.queue, &q->link);
     begin_group(n);
+}
+
+/* --- no space --- */
+
+bool disk_is_full(const struct server *n)
+{
+    return n->world->now_us < n->disk.full_until_us;
+}
+
+static void space_comes(struct world *w, void *ctx)
+{
+    struct server *n = ctx;
+
+    (void)w;
+    if (n->up && !n->dying && !disk_is_full(n)) begin_group(n);
+}
+
+void disk_fill(struct server *n, size_t room, uint64_t ms)
+{
+    n->disk.full_until_us = n->world->now_us + 1000 * ms;
+    n->disk.room = room;
+    world_at(n->world, 1000 * ms, space_comes, n);
+}
+
+void disk_free(struct server *n)
+{
+    n->disk.full_until_us = 0;
+    space_comes(n->world, n);
 }
 
 /* --- crash and recovery --- */
@@ -297,7 +329,6 @@ bool disk_recover(struct world *w, uint32_t node, struct disk_restored *out)
     d->number = s.number;
     d->sum = s.sum;
     d->promised_durable = out->promised;
-    n->log_chosen = out->chosen;
     collect_votes(n, out, votes);
     put_start(n, ++out->boot);
     free(votes);

@@ -17,13 +17,18 @@ struct server *leader_or_some(struct world *w)
     return leader != 0 ? &w->nodes[leader - 1] : some_node(w);
 }
 
+static bool has_damage(const struct server *n)
+{
+    return n->disk.damaged || n->state_damaged;
+}
+
 /* A server may be lost for good only while the others are a quorum. */
 static bool may_lose(const struct world *w)
 {
     uint32_t lost = 0;
 
     for (uint32_t i = 0; i < w->options.nodes; i++) {
-        lost += w->nodes[i].lost || w->nodes[i].disk.damaged;
+        lost += w->nodes[i].lost || has_damage(&w->nodes[i]);
     }
     return lost + 1 <= (w->options.nodes - 1) / 2;
 }
@@ -114,7 +119,7 @@ bool fault_lost_server(struct world *w)
 {
     struct server *n = some_node(w);
 
-    if (!may_lose(w) || n->lost || n->disk.damaged) return false;
+    if (!may_lose(w) || n->lost || has_damage(n)) return false;
     trace(w, "node %u is lost for good", n->id);
     n->lost = true;
     if (n->up) node_crash(n);
@@ -123,12 +128,19 @@ bool fault_lost_server(struct world *w)
 
 /* --- disks --- */
 
-/* A server that finds damage stays away, so this too may strike only so many. */
+/* A server that finds damage stays away, or joins again as another one where somebody sees
+ * to that: so this too may strike only so many. */
+static bool may_harm(const struct world *w, const struct server *n)
+{
+    if (n->lost || has_damage(n)) return false;
+    return w->options.admin_gap_ms > 0 ? admin_may_lose(w, n) : may_lose(w);
+}
+
 static bool damage(struct world *w, bool (*harm)(struct world *w, struct disk *d))
 {
     struct server *n = some_node(w);
 
-    if (!may_lose(w) || n->lost || n->disk.damaged) return false;
+    if (!may_harm(w, n)) return false;
     if (n->up) node_crash(n);
     n->disk.damaged = harm(w, &n->disk);
     return n->disk.damaged;
@@ -147,6 +159,30 @@ bool fault_lost_write(struct world *w)
 bool fault_misdirected_write(struct world *w)
 {
     return damage(w, disk_misdirect_write);
+}
+
+/* The files of the state say so themselves when they are read. */
+bool fault_rotten_state(struct world *w)
+{
+    struct server *n = some_node(w);
+
+    if (!may_harm(w, n)) return false;
+    if (n->up) node_crash(n);
+    n->state_damaged = true;
+    return true;
+}
+
+/* One server's, or everybody's. */
+bool fault_full_disk(struct world *w)
+{
+    struct server *one = chance(w, 200) ? NULL : some_node(w);
+    uint64_t ms = rng_below(&w->rng, 3000);
+
+    for (uint32_t i = 0; i < w->options.nodes; i++) {
+        if (one != NULL && one != &w->nodes[i]) continue;
+        disk_fill(&w->nodes[i], rng_below(&w->rng, 20000), ms);
+    }
+    return true;
 }
 
 bool fault_slow_disk(struct world *w)
@@ -316,6 +352,7 @@ static void heal_node(struct server *n)
     n->slow_disk_us = n->flush_from_us = 0;
     n->crashes_due = 0;
     n->disk.crash_when_synced = n->disk.sync_fails = false;
+    disk_free(n);
     node_crash_at_effect(n, 0);
     if (n->lost || n->away) return;
     node_thaw(n);

@@ -6,7 +6,8 @@
  *     life.c        the parts of a seed: faults, progress of a quorum, peace
  *     world.c       time, events, nodes: start, crash, ticks, turns
  *     network.c     loss, duplication, reordering, delay, clogged links, old frames again
- *     disk.c        the log as bytes (core/log/record.h): group commit, torn writes
+ *     disk.c        the log as bytes (core/log/record.h): group commit, torn writes,
+ *                   no space
  *     damage.c      bits that flip at rest, writes lost or gone astray
  *     faults.c      every kind of fault by name; partitions.c: the shapes of cut links
  *     clients.c     clients with sessions; asks.c, answers.c: what they ask and are told
@@ -67,6 +68,8 @@ struct disk {
     bool writing;
     bool crash_when_synced, sync_fails; /* the next sync: see faults.c */
     bool damaged;            /* at rest: recovery must notice */
+    uint64_t full_until_us;  /* no more space than `room` bytes until then */
+    size_t room;
     struct ballot promised_durable; /* for the checks */
 };
 
@@ -82,6 +85,12 @@ void disk_fini(struct disk *d);
 void disk_crash(struct server *n); /* loses and tears what was not synced */
 /* False: its log is damaged, and says so; the server must stay away. */
 bool disk_recover(struct world *w, uint32_t node, struct disk_restored *restored);
+
+/* No space is left but `room` bytes in files that are there already. Replica and clients
+ * hear so at once; once the room is used, what is written waits for space. */
+void disk_fill(struct server *n, size_t room, uint64_t ms);
+void disk_free(struct server *n); /* there is space again */
+bool disk_is_full(const struct server *n);
 
 /* damage.c; false: nothing there to harm. */
 bool disk_rot(struct world *w, struct disk *d);
@@ -112,6 +121,7 @@ struct server {
     uint32_t id;
     bool up, turning;
     bool lost;   /* for good: its disk is gone or damaged */
+    bool state_damaged; /* its state at rest: it cannot start from it */
     bool frozen; /* paused: what happens to it happens when it wakes */
     struct deferred *deferred;
     size_t deferred_count, deferred_cap;
@@ -127,12 +137,12 @@ struct server {
     struct disk disk;
     struct slot_memory *slots; /* by slot, as in the log */
     uint64_t trimmed;          /* up to here it holds nothing any more */
-    uint64_t log_chosen;       /* ... and up to here what is chosen, as its records say */
     struct memory_store store; /* snapshots */
     struct kv_overlay flushed; /* on disk */
     struct kv_overlay applied; /* above it */
     struct list held;
     uint64_t slow_disk_us;
+    bool told_full; /* its replica was told that the disk is */
     uint64_t flush_from_us; /* nothing is written behind before */
     int64_t wall_offset_ms;
     uint64_t clock_us, clock_set_us; /* its own clock, when it was last set */
@@ -159,6 +169,8 @@ struct server {
     X(BIT_ROT, bit_rot)                                                                    \
     X(LOST_WRITE, lost_write)                                                              \
     X(MISDIRECTED_WRITE, misdirected_write)                                                \
+    X(ROTTEN_STATE, rotten_state)                                                          \
+    X(FULL_DISK, full_disk)                                                                \
     X(SLOW_DISK, slow_disk)                                                                \
     X(FLUSH_STALL, flush_stall)                                                            \
     X(PAUSE, pause)                                                                        \
@@ -212,7 +224,7 @@ void options_print(const struct options *o);
 
 struct stats { /* only counts: main.c adds them up as an array */
     uint64_t events, frames, lost, doubled, late, torn;
-    uint64_t ops, answers, faults, restarts, leaders, slots, voids, expiries;
+    uint64_t ops, answers, reads, faults, restarts, leaders, slots, voids, expiries;
     uint64_t grants, guarded, guards_refused, installs, rosters, joins, spared, virtual_ms;
     uint64_t by_kind[FAULT_KINDS];
 };
@@ -325,6 +337,9 @@ nodes_set admin_in_force(const struct world *w); /* the voters, as anybody knows
 bool admin_counts(const struct server *n);       /* it is a member, and has its memory */
 void admin_members(struct server *n);            /* it goes by another roster */
 void admin_removed(struct server *n);
+/* Damage may cost this server its memory, and nothing else. */
+bool admin_may_lose(const struct world *w, const struct server *n);
+void admin_lost(struct server *n); /* it did: it is another one from now on, and joins */
 /* A ballot proposes, under the configuration that its server goes by now. */
 void admin_ballot_acts(struct server *n, struct ballot ballot);
 nodes_set admin_voters(const struct world *w, struct ballot ballot);
@@ -356,6 +371,7 @@ void checks_init(struct world *w);
 void checks_fini(struct world *w);
 void checks_vote_durable(struct world *w, uint32_t node, const struct log_record *r);
 void checks_created(struct world *w, struct server *n, const struct vote *v);
+void checks_takes(struct world *w, const struct server *n, const struct paxos_write *write);
 void checks_leaves(struct world *w, struct server *from, struct bytes frame);
 void checks_applied(struct world *w, struct server *n, uint64_t slot, const struct proposal *p,
                     bool counted);

@@ -123,6 +123,7 @@ static void io_write(void *ctx, const struct paxos_write *write)
 {
     struct server *n = ctx;
 
+    checks_takes(n->world, n, write);
     if (write->vote.slot != 0) {
         struct slot_memory *m = &n->slots[write->vote.slot % SIM_SLOTS_MAX];
 
@@ -130,7 +131,6 @@ static void io_write(void *ctx, const struct paxos_write *write)
         blob_unref(m->proposal.batch);
         *m = (struct slot_memory){ write->vote.slot, write->vote.proposal };
     }
-    if (write->chosen > n->log_chosen) n->log_chosen = write->chosen;
     if (write->kind == PAXOS_WRITE_INSTALLED) n->trimmed = write->chosen;
     if (node_dies_here(n)) return;
     if (write->kind == PAXOS_WRITE_VOTE && write->vote.ballot.node == n->id) {
@@ -152,7 +152,7 @@ static int io_read_log(void *ctx, uint64_t slot, struct proposal *p)
     const struct server *n = ctx;
     const struct slot_memory *m = &n->slots[slot % SIM_SLOTS_MAX];
 
-    if (m->slot != slot || slot <= n->trimmed || slot > n->log_chosen) return ERR_NO_NODE;
+    if (m->slot != slot || slot <= n->trimmed) return ERR_NO_NODE;
     *p = m->proposal;
     blob_ref(p->batch);
     return 0;
@@ -271,6 +271,8 @@ static void tick(struct world *w, void *ctx)
         free(e);
         return;
     }
+    n->told_full = disk_is_full(n);
+    replica_full(n->replica, n->told_full);
     replica_tick(n->replica, node_time(n));
     node_soon(n);
     world_at(w, 1000 * TICK_MS + rng_below(&w->rng, 1000), tick, e);
@@ -318,8 +320,11 @@ static void flush(struct world *w, void *ctx)
         free(e);
         return;
     }
-    if (w->now_us < n->flush_from_us) {
-        world_at(w, n->flush_from_us - w->now_us, flush, e);
+    const uint64_t full_us = n->disk.full_until_us;
+    const uint64_t from_us = n->flush_from_us > full_us ? n->flush_from_us : full_us;
+
+    if (w->now_us < from_us) {
+        world_at(w, from_us - w->now_us, flush, e);
         return;
     }
     kv_overlay_move(&n->applied, &n->flushed, 0);
@@ -360,9 +365,10 @@ void node_start(struct server *n)
     CHECK(!n->up);
     n->zxid_told = 0;
     w->stats.restarts += n->life > 0;
-    if (!disk_recover(w, n->id, &kept)) {
-        trace(w, "node %u finds its log damaged and stays away", n->id);
-        n->lost = true;
+    if (n->state_damaged || !disk_recover(w, n->id, &kept)) {
+        trace(w, "node %u finds its memory damaged and stays away", n->id);
+        n->lost = w->options.admin_gap_ms == 0;
+        if (!n->lost) admin_lost(n);
         return;
     }
     checks_restored(w, n->id, &kept);
@@ -395,7 +401,7 @@ void node_crash(struct server *n)
     trace(w, "node %u crashes", n->id);
     w->stats.spared += replica_status(n->replica).rounds_spared;
     node_thaw(n);
-    n->up = n->dying = false;
+    n->up = n->dying = n->told_full = false;
     n->effects_left = 0;
     n->life++;
     network_drop_held(n);
@@ -419,7 +425,8 @@ void node_wipe(struct server *n)
     disk_fini(&n->disk);
     disk_format(&n->disk, n->id);
     kv_overlay_clear(&n->flushed);
-    n->trimmed = n->log_chosen = n->history = 0;
+    n->trimmed = n->history = 0;
+    n->state_damaged = false;
 }
 
 /* Who is paused does not notice, and will find out by silence. */

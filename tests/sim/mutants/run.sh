@@ -1,7 +1,7 @@
 #!/bin/sh
 # Plants the bugs of this folder one after another in a copy of the tree, and prints how
 # many seeds the simulator takes to catch each, and by which rule. What the simulator does not
-# meet in so many seeds must be caught by the exhaustive search (tests/unit/t_exhaust.c) or the
+# meet in so many seeds must be caught by its scenarios, the exhaustive search (tests/unit/t_exhaust.c) or the
 # unit test that the patch names.
 #
 #   sh tests/sim/mutants/run.sh             all of them
@@ -41,6 +41,10 @@ seed_of() {
     sed -n 's/^replay: tidelock-sim --seed \([0-9]*\).*/\1/p' "$work/run.log" | head -1
 }
 
+scenario_of() {
+    sed -n 's/^replay: .*--scenario \([^ ]*\)$/\1/p' "$work/run.log" | head -1
+}
+
 # Bugs that need a rare order of events are left to the exhaustive search, or to the unit test
 # that the patch names ("Else: t_x").
 test_of() {
@@ -69,6 +73,8 @@ judge() {
     elif ! "$work/build/bin/tidelock-sim" --seeds "$seeds" --jobs "$(nproc)" \
         >"$work/run.log" 2>&1; then
         say "$name" "$(seed_of)" "$(rule_of)"
+    elif ! "$work/build/bin/tidelock-sim" --scenario all --seeds 3 >"$work/run.log" 2>&1; then
+        say "$name" "-" "$(scenario_of): $(rule_of)"
     elif caught_by_test "$(test_of "$1")"; then
         say "$name" "-" "$(test_of "$1") $(rule_of)"
     else

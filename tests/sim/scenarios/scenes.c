@@ -109,7 +109,7 @@ static void run(const struct scenario *s, uint64_t seed, bool traced)
 }
 
 static const struct scenario *const rooms[] = { scenarios_consensus, scenarios_storage,
-                                                scenarios_sessions };
+                                                scenarios_sessions, scenarios_disks };
 enum { ROOMS = sizeof rooms / sizeof rooms[0] };
 
 int scenarios_run(const char *name, uint64_t first, uint64_t seeds, bool traced)
