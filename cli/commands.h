@@ -23,6 +23,7 @@ int command_config_watch(const struct options *o);
 int command_recipe_put(const struct options *o);
 int command_recipe_list(const struct options *o);
 int command_recipe_show(const struct options *o);
+int command_recipe_test(const struct options *o);
 int command_recipe_rm(const struct options *o);
 int command_tree(const struct options *o);
 int command_status(const struct options *o);

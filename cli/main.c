@@ -72,6 +72,11 @@
     "stands in for a shipped recipe of that name. Prints the name and the node's version.\n" \
     WRITE_HELP
 
+#define RECIPE_TEST_HELP                                                                    \
+    "TESTS is FILE with _test.lua for .lua if it is left out. Each test has a cluster of its\n" \
+    "own in memory, with sessions, time and changes of leader as the test wants them. Prints\n" \
+    "TAP."
+
 #define TREE_HELP                                                                           \
     "PATH is / if it is left out. Nodes are read one after the other, so what is written\n" \
     "meanwhile may be printed or not. -o json nests: {\"path\" or \"name\", \"data\",\n"     \
@@ -187,6 +192,8 @@ static const struct command commands[] = {
       "Prints \"NAME VERSION\" or \"NAME shipped\".", 0, 0, 0, false, command_recipe_list },
     { "recipe show", "NAME", "print the source of a recipe in the tree", "", 0, 1, 1, false,
       command_recipe_show },
+    { "recipe test", "FILE [TESTS]", "run a recipe's tests in memory, without a server",
+      RECIPE_TEST_HELP, FLAG_BIT(SEED) | FLAG_BIT(ONLY), 1, 2, false, command_recipe_test },
     { "recipe rm", "NAME", "delete a recipe from the tree",
       "A shipped recipe of that name counts again.\n" WRITE_HELP, FLAG_BIT(VERSION), 1, 1,
       false, command_recipe_rm },

@@ -69,6 +69,8 @@
     X(READ, "read", NULL, SWITCH, 0, 0, "run it to read only, on any server and outside the log") \
     X(ANY, "any", NULL, SWITCH, 0, 0,                                                     \
       "what the server at hand knows, at once and without a majority: it may be old")     \
+    X(SEED, "seed", "N", NUMBER, 0, UINT32_MAX, "of what the tests draw (default 1)")       \
+    X(ONLY, "only", "NAME", TEXT, 0, 0, "the test of this name only")                     \
     X(KEEP, "keep", "N", NUMBER, 1, 400, "how many versions to keep from now on (at first 20)")
 /* clang-format on */
 

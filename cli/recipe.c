@@ -6,6 +6,7 @@
 #include "cli/commands.h"
 #include "cli/input.h"
 #include "cli/json.h"
+#include "cli/recipe.h"
 #include "cli/report.h"
 #include "cli/shipped.h"
 #include "core/base/limits.h"
@@ -31,8 +32,7 @@ static bool name_is_legal(struct bytes name)
     return true;
 }
 
-/* The file's base name without .lua. */
-static struct bytes name_of_file(const char *file)
+struct bytes recipe_name_of_file(const char *file)
 {
     const char *slash = strrchr(file, '/');
     struct bytes name = bytes_str(slash == NULL ? file : slash + 1);
@@ -144,7 +144,7 @@ int command_recipe_put(const struct options *o)
 {
     const char *file = o->words[0];
     const struct bytes name =
-        o->words_count > 1 ? bytes_str(o->words[1]) : name_of_file(file);
+        o->words_count > 1 ? bytes_str(o->words[1]) : recipe_name_of_file(file);
     struct buf source = { 0 };
     struct recipe_path path;
     int status;

@@ -1,4 +1,4 @@
-/* shipped.h -- the recipes that come with the program; made by recipes/embed.sh. */
+/* shipped.h -- Lua sources that come with the programs; made by recipes/embed.sh. */
 #ifndef LUA_SHIPPED_H
 #define LUA_SHIPPED_H
 
@@ -11,5 +11,7 @@ struct recipe_shipped {
 };
 
 extern const struct recipe_shipped RECIPES_SHIPPED[];
+extern const struct recipe_shipped TRIAL_SHIPPED[]; /* lua/trial/trial.lua */
+extern const struct recipe_shipped CLIENT_SHIPPED[]; /* lua/client/tidelock.lua */
 
 #endif

@@ -157,7 +157,7 @@ static void set_integer(lua_State *L, const char *name, uint64_t v)
     lua_setfield(L, -2, name);
 }
 
-static void push_stat(lua_State *L, const struct stat_view *s)
+void tx_stat_push(lua_State *L, const struct stat_view *s)
 {
     lua_createtable(L, 0, 11);
     set_integer(L, "czxid", s->czxid);
@@ -183,7 +183,7 @@ static int tx_object_stat(lua_State *L)
         return 1;
     }
     stat = node_stat(&n);
-    push_stat(L, &stat);
+    tx_stat_push(L, &stat);
     return 1;
 }
 
@@ -294,18 +294,23 @@ static int tx_object_find(lua_State *L)
 
 /* --- writing --- */
 
-static int tx_object_create(lua_State *L)
+unsigned tx_create_flags_at(lua_State *L, int index)
 {
     static const char *const names[] = { "ephemeral", "sequential", "parents", NULL };
+
+    check_options(L, index, names);
+    return flag_at(L, index, "ephemeral", TX_EPHEMERAL) |
+           flag_at(L, index, "sequential", TX_SEQUENTIAL) |
+           flag_at(L, index, "parents", TX_PARENTS);
+}
+
+static int tx_object_create(lua_State *L)
+{
     struct tx_run *run = run_of(L);
     struct bytes path = text_at(L, 2), data = data_at(L, 3);
-    unsigned flags;
+    const unsigned flags = tx_create_flags_at(L, 4);
     int err;
 
-    check_options(L, 4, names);
-    flags = flag_at(L, 4, "ephemeral", TX_EPHEMERAL) |
-            flag_at(L, 4, "sequential", TX_SEQUENTIAL) |
-            flag_at(L, 4, "parents", TX_PARENTS);
     sandbox_charge(L, TX_WRITE_FUEL);
     err = tx_create(run->tx, path, data, flags, &run->name);
     if (err == ERR_SESSION_EXPIRED && run->tx->session == 0) {
@@ -413,6 +418,7 @@ static const luaL_Reg METHODS[] = {
     { "previous", tx_object_previous }, { "find", tx_object_find },
     { "create", tx_object_create },   { "set", tx_object_set },
     { "delete", tx_object_delete },   { "fail", tx_object_fail },
+    { "check", tx_object_check },
     { "wait", tx_object_wait },       { NULL, NULL },
 };
 

@@ -23,6 +23,10 @@
  *     tx:create(path, data [, {ephemeral, sequential, parents}])   the path created
  *     tx:set(path, data [, {version}])
  *     tx:delete(path [, {version}])
+ *     tx:check(args, {name = kind, ...})      refuses the call unless the arguments are these
+ *                          and no others. A kind is path, string, integer, natural (0 or
+ *                          more), number, boolean, table or any; with a ? behind it the
+ *                          argument may be left out
  *     tx:fail(message [, details])   ends the call: refused
  *     tx:wait(path, ...)   `return tx:wait(...)`: commit, and run me again when one of
  *                          these changes; without a path, when anything that I read does
@@ -55,6 +59,13 @@ void tx_object_setup(lua_State *L); /* once a state */
 
 /* Pushes the object; the run must outlive it or say tx = NULL. */
 void tx_object_push(lua_State *L, struct tx_run *run);
+
+int tx_object_check(lua_State *L); /* tx:check(), in check.c */
+
+/* For the bench of recipes (lua/trial), which speaks of nodes in the same words: the flags
+ * of the options of tx:create() at `index`, if any; the table that tx:stat() gives. */
+unsigned tx_create_flags_at(lua_State *L, int index);
+void tx_stat_push(lua_State *L, const struct stat_view *s);
 
 /* Is this what tx:wait() returned? */
 bool tx_object_is_wait(lua_State *L, int index);

@@ -22,33 +22,9 @@ local DATA_BYTES_MAX <const> = 1000000 -- so that an answer with a value fits a 
 local PAGE_BYTES <const> = 500000 -- of values in one answer of history, or one value
 local PARENTS <const> = { parents = true }
 
-local ARTICLES <const> = { string = "a string", integer = "an integer" }
-
-local function check_type(tx, name, value, kind)
-  if (math.type(value) or type(value)) ~= kind then
-    tx:fail(name .. " must be " .. ARTICLES[kind])
-  end
-  if kind == "integer" and value < 0 then tx:fail(name .. " must not be negative") end
-end
-
--- Refuses the call unless all that is required is there, all is of its type, and nothing
--- else was given: a misspelt `version` would overwrite what it was to protect.
-local function check(tx, args, required, optional)
-  if type(args) ~= "table" then tx:fail("path is missing: the node of the value") end
-  for name, kind in pairs(required) do
-    if args[name] == nil then tx:fail(name .. " is missing") end
-    check_type(tx, name, args[name], kind)
-  end
-  for name, value in pairs(args) do
-    local kind <const> = required[name] or optional[name]
-    if not kind then tx:fail("there is no argument " .. tostring(name)) end
-    check_type(tx, name, value, kind)
-  end
-end
-
 local function check_put(tx, args)
-  check(tx, args, { path = "string", data = "string" },
-        { version = "integer", keep = "integer" })
+  tx:check(args, { path = "path", data = "string", version = "natural?",
+                   keep = "natural?" })
   if #args.data > DATA_BYTES_MAX then
     tx:fail("data is longer than " .. DATA_BYTES_MAX .. " bytes")
   end
@@ -175,7 +151,7 @@ end
 --         size = bytes, session = integer}, or nil when nothing was ever stored; session is
 --         missing when nobody knows who stored it
 function config.get(tx, args)
-  check(tx, args, { path = "string" }, { version = "integer" })
+  tx:check(args, { path = "path", version = "natural?" })
   local newest <const> = newest_of(tx, args.path)
   if newest == 0 and not args.version then return nil end
   return read(tx, args.path, args.version or newest, newest)
@@ -185,7 +161,7 @@ end
 -- @param args.path  the node of the value
 -- @return array of {version, zxid, time, size, session} as in get
 function config.versions(tx, args)
-  check(tx, args, { path = "string" }, {})
+  tx:check(args, { path = "path" })
   local path <const>, found <const> = args.path, array {}
   newest_of(tx, path)
   for i, name in ipairs(tx:children(path .. "/versions")) do
@@ -199,7 +175,7 @@ end
 -- @param args.version  the version to go back to
 -- @return {version = integer, zxid = integer}  the new one
 function config.rollback(tx, args)
-  check(tx, args, { path = "string", version = "integer" }, {})
+  tx:check(args, { path = "path", version = "natural" })
   local newest <const> = newest_of(tx, args.path)
   local old <const> = read(tx, args.path, args.version, newest)
   return store(tx, args.path, newest + 1, old.data)
@@ -212,7 +188,7 @@ end
 -- @return as get; with skipped = true when the version after yours is not kept any more
 --         and this is the newest
 function config.watch(tx, args)
-  check(tx, args, { path = "string", after = "integer" }, {})
+  tx:check(args, { path = "path", after = "natural" })
   local newest <const> = newest_of(tx, args.path)
   if newest <= args.after then return tx:wait(args.path) end
 
@@ -228,7 +204,7 @@ end
 -- @return {versions = array as of get, skipped = boolean, more = boolean}  skipped: some
 --         after yours are not kept any more; more: ask again after the last of these
 function config.history(tx, args)
-  check(tx, args, { path = "string", after = "integer" }, {})
+  tx:check(args, { path = "path", after = "natural" })
   local path <const>, newest <const> = args.path, newest_of(tx, args.path)
   local found <const>, bytes = array {}, 0
   local node = tx:next(node_of(path, args.after))

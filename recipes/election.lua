@@ -30,30 +30,6 @@ local PAGE_MAX <const> = 200
 local EPHEMERAL <const> = { ephemeral = true, parents = true }
 local NUMBERED <const> = { ephemeral = true, parents = true, sequential = true }
 
-local ARTICLES <const> = { string = "a string", integer = "an integer",
-                           boolean = "true or false" }
-
-local function check_type(tx, name, value, kind)
-  if (math.type(value) or type(value)) ~= kind then
-    tx:fail(name .. " must be " .. ARTICLES[kind])
-  end
-end
-
--- Refuses the call unless all that is required is there, all is of its type, and nothing
--- else was given: a misspelt argument must not be overlooked.
-local function check(tx, args, required, optional)
-  if type(args) ~= "table" then tx:fail("path is missing: the election's directory") end
-  for name, kind in pairs(required) do
-    if args[name] == nil then tx:fail(name .. " is missing") end
-    check_type(tx, name, args[name], kind)
-  end
-  for name, value in pairs(args) do
-    local kind <const> = required[name] or optional[name]
-    if not kind then tx:fail("there is no argument " .. tostring(name)) end
-    check_type(tx, name, value, kind)
-  end
-end
-
 local function check_value(tx, value)
   if value and #value > VALUE_BYTES_MAX then
     tx:fail("value is longer than " .. VALUE_BYTES_MAX .. " bytes")
@@ -134,7 +110,7 @@ end
 -- @return {path = string, token = integer, value = string}  path and token to put into a
 --         guard, and into proclaim, resign and transfer
 function election.campaign(tx, args)
-  check(tx, args, { path = "string" }, { value = "string", try = "boolean" })
+  tx:check(args, { path = "path", value = "string?", try = "boolean?" })
   check_value(tx, args.value)
   local mine <const> = tx:get(note(tx, args)) -- the place an earlier run of this call took
   local blocker <const> = find_blocker(tx, args.path, mine)
@@ -160,7 +136,7 @@ end
 -- @param args.value  the new value
 -- @return {path = string, token = integer, value = string}
 function election.proclaim(tx, args)
-  check(tx, args, { path = "string", token = "integer", value = "string" }, {})
+  tx:check(args, { path = "path", token = "integer", value = "string" })
   check_value(tx, args.value)
   local leader <const> = check_term(tx, args) .. "/leader"
   tx:set(leader, args.value)
@@ -177,7 +153,7 @@ end
 --         since = milliseconds, after = integer}; when nobody leads {after = 0}, or nil if
 --         `after` was left out
 function election.observe(tx, args)
-  check(tx, args, { path = "string" }, { after = "integer" })
+  tx:check(args, { path = "path", after = "integer?" })
   local current <const> = describe(tx, args.path)
   if not args.after then return current end
 
@@ -191,7 +167,7 @@ end
 -- @param args.token  as campaign answered it
 -- @return {resigned = boolean}  false: this token did not lead (any more)
 function election.resign(tx, args)
-  check(tx, args, { path = "string", token = "integer" }, {})
+  tx:check(args, { path = "path", token = "integer" })
   local current <const> = describe(tx, directory(tx, args.path))
   local resigned <const> = current ~= nil and current.token == args.token
   if resigned then tx:delete(current.path) end
@@ -205,7 +181,7 @@ end
 -- @param args.to     the candidate's place, as candidates answers it
 -- @return {to = string}  the place
 function election.transfer(tx, args)
-  check(tx, args, { path = "string", token = "integer", to = "string" }, {})
+  tx:check(args, { path = "path", token = "integer", to = "string" })
   local path <const> = check_term(tx, args)
   local place <const> = path .. "/queue/" .. args.to
   if args.to == "" or not tx:exists(place) then
@@ -225,7 +201,7 @@ end
 -- @return array of {place = string, session = integer, value = string,
 --         since = milliseconds}
 function election.candidates(tx, args)
-  check(tx, args, { path = "string" }, { after = "string", limit = "integer" })
+  tx:check(args, { path = "path", after = "string?", limit = "integer?" })
   local limit <const> = args.limit or PAGE_MAX
   if limit < 1 or limit > PAGE_MAX then tx:fail("limit must be 1 to " .. PAGE_MAX) end
   local queue <const>, found <const> = args.path .. "/queue", array {}

@@ -23,12 +23,6 @@ local lock <const> = {}
 local EPHEMERAL <const> = { ephemeral = true, parents = true }
 local NUMBERED <const> = { ephemeral = true, parents = true, sequential = true }
 
-local function check(tx, args)
-  if type(args) ~= "table" or type(args.path) ~= "string" then
-    tx:fail("path is missing: the lock's directory")
-  end
-end
-
 -- The node where a call notes which place in the queue it took.
 local function note(tx, args)
   return args.path .. "/calls/" .. tx.id
@@ -69,7 +63,7 @@ end
 -- @param args.reentrant  true: the session that holds the lock gets it once more
 -- @return {path = string, token = integer}  what to put into a guard, and into release
 function lock.acquire(tx, args)
-  check(tx, args)
+  tx:check(args, { path = "path", try = "boolean?", reentrant = "boolean?" })
   local holder <const>, queue <const> = args.path .. "/holder", args.path .. "/queue"
   local mine <const> = tx:get(note(tx, args)) -- the place an earlier run of this call took
 
@@ -103,7 +97,7 @@ end
 -- @param args.token  as acquire answered it
 -- @return {released = boolean}  false: it was not held under this token (any more)
 function lock.release(tx, args)
-  check(tx, args)
+  tx:check(args, { path = "path", token = "integer" })
   local grant <const> = find_grant(tx, args)
   if not grant then return { released = false } end
 
@@ -116,7 +110,7 @@ end
 -- @param args.path  the lock's directory
 -- @return {path = string, session = integer, token = integer, since = milliseconds}, or nil
 function lock.holder(tx, args)
-  check(tx, args)
+  tx:check(args, { path = "path" })
   local path <const> = args.path .. "/holder"
   local stat <const> = tx:stat(path)
   if not stat then return nil end

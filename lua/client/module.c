@@ -97,7 +97,7 @@ __attribute__((visibility("default"))) int luaopen_tidelock(lua_State *L);
 
 int luaopen_tidelock(lua_State *L)
 {
-    const struct recipe_shipped *half = &RECIPES_SHIPPED[0];
+    const struct recipe_shipped *half = &CLIENT_SHIPPED[0];
 
     luaL_checkversion(L);
     meta_setup(L, SCRATCH, "__gc", scratch_collect);

@@ -21,10 +21,11 @@ core/replica" ;;
     core/rpc) echo "core/base core/rpc" ;;
     core/client) echo "core/base core/rpc core/client" ;;
     lua) echo "core/base core/kv core/tree core/session core/machine lua" ;;
+    lua/trial) echo "core/base core/kv core/tree core/session core/machine core/paxos lua lua/trial" ;;
     lua/client) echo "core/base core/rpc core/client lua lua/client" ;;
     core/server) echo "core/base core/paxos core/kv core/tree core/session core/machine \
 core/watch core/replica core/log core/state core/rpc lua core/server" ;;
-    cli) echo "core/base core/rpc core/client core/log core/machine core/server cli" ;;
+    cli) echo "core/base core/rpc core/client core/log core/machine core/server lua/trial cli" ;;
     *) echo "" ;;
     esac
 }
@@ -44,7 +45,7 @@ result() { # name, output of the check
 }
 
 for layer in core/base core/paxos core/kv core/tree core/session core/machine core/watch core/replica \
-    core/log core/state core/rpc core/client lua lua/client core/server cli; do
+    core/log core/state core/rpc core/client lua lua/trial lua/client core/server cli; do
     bad=""
     for file in "$layer"/*.c "$layer"/*.h; do
         [ -f "$file" ] || continue

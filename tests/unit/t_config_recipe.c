@@ -439,7 +439,7 @@ static void a_null_that_is_written_is_a_version_without_data(void)
 static void wrong_arguments_are_refused_by_name(void)
 {
     fresh();
-    STR(ask(1, "config.put", "'/c'"), "refused: path is missing: the node of the value");
+    STR(ask(1, "config.put", "'/c'"), "refused: the arguments must be a map by name");
     STR(ask(1, "config.put", "{ path = '/c' }"), "refused: data is missing");
     STR(ask(1, "config.put", "{ data = 'x' }"), "refused: path is missing");
     STR(ask(1, "config.put", "{ path = '/c', data = 7 }"),
@@ -447,7 +447,7 @@ static void wrong_arguments_are_refused_by_name(void)
     STR(ask(1, "config.put", "{ path = '/c', data = 'x', versoin = 3 }"),
         "refused: there is no argument versoin");
     STR(ask(1, "config.put", "{ path = '/c', data = 'x', version = '3' }"),
-        "refused: version must be an integer");
+        "refused: version must be an integer of 0 or more");
     STR(ask(1, "config.put", "{ path = '/c', data = 'x', keep = 0 }"),
         "refused: keep must be 1 to 400");
     STR(ask(1, "config.put", "{ path = '/c', data = 'x', keep = 401 }"),
@@ -455,7 +455,7 @@ static void wrong_arguments_are_refused_by_name(void)
     STR(ask(1, "config.put", "{ path = '/c', data = ('x'):rep(1000001) }"),
         "refused: data is longer than 1000000 bytes");
     STR(ask(1, "config.get", "{ path = '/c', version = -1 }"),
-        "refused: version must not be negative");
+        "refused: version must be an integer of 0 or more");
     STR(ask(1, "config.watch", "{ path = '/c' }"), "refused: after is missing");
     STR(ask(1, "config.rollback", "{ path = '/c' }"), "refused: version is missing");
     OK(strncmp(ask(1, "config.get", "{ path = 'c' }"), "bad_path: ", 10) == 0);

@@ -492,9 +492,9 @@ static void wrong_arguments_are_refused_by_name(void)
 {
     fresh();
     STR(ask(1, "election.campaign", "nil"),
-        "refused: path is missing: the election's directory");
+        "refused: path is missing");
     STR(ask(1, "election.campaign", "{ value = 'x' }"), "refused: path is missing");
-    STR(ask(1, "election.campaign", "{ path = 1 }"), "refused: path must be a string");
+    STR(ask(1, "election.campaign", "{ path = 1 }"), "refused: path must be the path of a node");
     STR(ask(1, "election.campaign", "{ path = '/e', value = 1 }"),
         "refused: value must be a string");
     STR(ask(1, "election.campaign", "{ path = '/e', vlaue = 'x' }"),

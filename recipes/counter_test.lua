@@ -1,0 +1,48 @@
+-- counter_test.lua -- the rules of counter.lua.
+
+test("a counter begins at 0 and adds up", function(t)
+  t:equal(t:call("counter.get", { path = "/c" }), { value = 0 })
+  t:equal(t:call("counter.add", { path = "/c" }), { value = 1 })
+  t:equal(t:call("counter.add", { path = "/c", by = -5 }), { value = -4 })
+  t:equal(t:query("counter.get", { path = "/c" }).value, { value = -4 })
+end)
+
+test("an add outside of its bounds is refused and adds nothing", function(t)
+  t:call("counter.add", { path = "/c", by = 5, max = 5 })
+  local over <const> = t:start("counter.add", { path = "/c", max = 5 })
+  t:refused(over, "6 is above 5")
+  t:equal(over:error().details, { value = 5 })
+  t:refused(t:start("counter.add", { path = "/c", by = -6, min = 0 }), "-1 is below 0")
+  t:equal(t:get("/c"), "5")
+end)
+
+test("a sum that does not fit is refused", function(t)
+  t:call("counter.set", { path = "/c", value = math.maxinteger })
+  t:refused(t:start("counter.add", { path = "/c" }), "does not fit")
+  t:call("counter.set", { path = "/c", value = math.mininteger })
+  t:refused(t:start("counter.add", { path = "/c", by = -1 }), "does not fit")
+end)
+
+test("set replaces, and only what it was told to replace", function(t)
+  t:equal(t:call("counter.set", { path = "/c", value = 7 }), { value = 7, before = 0 })
+  t:equal(t:call("counter.set", { path = "/c", value = 8, if_is = 7 }),
+          { value = 8, before = 7 })
+  t:refused(t:start("counter.set", { path = "/c", value = 9, if_is = 7 }), "it is 8, not 7")
+end)
+
+test("who waits for a number is answered when it is reached, not before", function(t)
+  local waiting <const> = t:session():start("counter.wait", { path = "/c", at_least = 2 })
+  t:call("counter.add", { path = "/c" })
+  t:ok(waiting:waits())
+  t:call("counter.add", { path = "/c" })
+  t:equal(waiting:value(), { value = 2 })
+end)
+
+test("what is no number, or no argument, is refused with a reason", function(t)
+  t:create("/text", "four")
+  t:refused(t:start("counter.add", { path = "/text" }), "/text holds no integer")
+  t:refused(t:start("counter.add", { path = "/c", bye = 2 }), "there is no argument bye")
+  t:refused(t:start("counter.add", { path = "/c", by = "2" }), "by must be an integer")
+  t:refused(t:start("counter.add", {}), "path is missing")
+  t:refused(t:start("counter.add", { path = "c" }), "path")
+end)
