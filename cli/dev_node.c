@@ -130,8 +130,7 @@ static void members_text(const struct dev_state *s, char *text, size_t size)
 {
     size_t len = 0;
 
-    for (unsigned i = 0; i < s->nodes_count; i++) {
-        if (s->nodes[i].joined) continue;
+    for (unsigned i = 0; i < s->founders; i++) {
         len += (size_t) snprintf(text + len, size - len, "%s%u=127.0.0.1:%u",
                                  len == 0 ? "" : ",", s->nodes[i].id, s->nodes[i].peer_port);
         CHECK(len < size);

@@ -57,6 +57,9 @@ static bool take_line(struct dev_state *s, char *line)
     line[strcspn(line, "\n")] = '\0';
     if (strncmp(line, "node ", 5) == 0) return take_node(s, line);
     if (strncmp(line, "joined ", 7) == 0) return take_joined(s, line);
+    if (strncmp(line, "founders ", 9) == 0) {
+        return sscanf(line, "founders %u", &s->founders) == 1;
+    }
     if (strncmp(line, "flag ", 5) != 0 || s->flags_count == DEV_FLAGS_MAX) return false;
     if (strlen(line + 5) >= DEV_FLAG_BYTES_MAX) return false;
     strcpy(s->flags[s->flags_count++], line + 5);
@@ -68,11 +71,11 @@ static int read_lines(struct dev_state *s, FILE *file)
     char line[LINE_BYTES_MAX];
 
     if (fgets(line, sizeof line, file) == NULL) return ERR_DAMAGED;
-    if (strcmp(line, "tidelock-dev 1\n") != 0) return ERR_OTHER_VERSION;
+    if (strcmp(line, "tidelock-dev 2\n") != 0) return ERR_OTHER_VERSION;
     while (fgets(line, sizeof line, file) != NULL) {
         if (!take_line(s, line)) return ERR_DAMAGED;
     }
-    return s->nodes_count > 0 ? 0 : ERR_DAMAGED;
+    return s->founders > 0 && s->founders <= s->nodes_count ? 0 : ERR_DAMAGED;
 }
 
 int dev_state_load(struct dev_state *s, const char *dir)
@@ -103,7 +106,7 @@ int dev_state_save(const struct dev_state *s)
     file_path(s, "cluster.new", fresh);
     file = fopen(fresh, "we");
     if (file == NULL) return ERR_IO;
-    fprintf(file, "tidelock-dev 1\n");
+    fprintf(file, "tidelock-dev 2\nfounders %u\n", s->founders);
     for (unsigned i = 0; i < s->nodes_count; i++) {
         const struct dev_node *n = &s->nodes[i];
         fprintf(file, "node %u %u %u %d\n", n->id, n->client_port, n->peer_port,
@@ -136,7 +139,7 @@ int dev_state_new(struct dev_state *s, const char *dir, unsigned nodes)
     if (realpath(dir, s->dir) == NULL) return ERR_IO;
     if (strchr(s->dir, '\n') != NULL) return ERR_CONFIG;
     if (!is_empty(s->dir)) return ERR_IN_USE;
-    s->nodes_count = nodes;
+    s->nodes_count = s->founders = nodes;
     for (unsigned i = 0; i < nodes; i++) s->nodes[i].id = i + 1;
     return 0;
 }

@@ -1,7 +1,8 @@
 /* dev_state.h -- what `tidelock dev` remembers of a cluster on this machine: a text file,
  * DIR/cluster, replaced whole by a rename.
  *
- *     tidelock-dev 1
+ *     tidelock-dev 2
+ *     founders <count>                                servers 1 to that began the cluster
  *     node <id> <client port> <peer port> <pid>       pid 0: never started, or stopped
  *     joined <id>                                     it came later, with --join
  *     flag <a further argument of every tidelockd>
@@ -31,6 +32,7 @@ struct dev_state {
     char dir[PATH_MAX]; /* absolute */
     struct dev_node nodes[DEV_NODES_MAX];
     unsigned nodes_count;
+    unsigned founders; /* the first of the nodes: what they are started with never changes */
     char flags[DEV_FLAGS_MAX][DEV_FLAG_BYTES_MAX];
     unsigned flags_count;
 };

@@ -14,9 +14,8 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
-from tidelock import (TIDELOCK, TIDELOCKD, Closed, Cluster, Connection, Refused, Server,
-                      Session, begin, is_alive, make_folder, refusal, rule, run, same,
-                      wait_for)
+from tidelock import (TIDELOCK, TIDELOCKD, Closed, Cluster, Connection, Refused, Session,
+                      begin, is_alive, make_folder, refusal, rule, run, same, wait_for)
 
 NODES, NODE_BYTES = 300, 60000
 
@@ -211,19 +210,11 @@ def a_recovery_that_was_cut_short_must_be_done_again():
 @rule
 def a_server_of_the_old_cluster_is_kept_out_with_its_memory():
     node, _ = lost[0]
-    server = Server("--id", str(node), "--data", data_of(node), "--client",
-                    cluster.nodes[node])
-
-    def serves_nobody():
-        try:
-            with Connection(cluster.nodes[node], 30) as c:
-                return refusal(c, "get", "/after") == "no_quorum"
-        except Closed:  # not there yet
-            return False
-
-    wait_for(serves_nobody, "it answers clients, but has no quorum")
+    cluster.restart(node)
+    with Connection(cluster.nodes[node], 30) as c:
+        wait_for(lambda: refusal(c, "get", "/after") == "no_quorum", "it has no quorum")
     same([m["id"] for m in members(survivor)["members"]], [survivor], "members")
-    server.end(signal.SIGKILL)
+    cluster.kill(node)
 
 
 @rule
