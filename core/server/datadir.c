@@ -80,11 +80,8 @@ static int lock_take(struct datadir *d, char *why)
         close(d->lock);
         return code;
     }
-    if (ftruncate(d->lock, 0) != 0 || dprintf(d->lock, "%ld\n", (long)getpid()) < 0) {
-        int code = fail_errno(why, path, "write it");
-        close(d->lock);
-        return code;
-    }
+    /* Who holds it is told to those who come later; on a full disk they do without. */
+    if (ftruncate(d->lock, 0) == 0) (void)dprintf(d->lock, "%ld\n", (long)getpid());
     return 0;
 }
 

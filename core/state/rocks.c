@@ -21,7 +21,7 @@ enum {
     INFO_LOG_BYTES = 1 << 20,
     INFO_LOGS_MAX = 2,
     SPACE_LOOK_MS = 200,
-    SPACE_BYTES_MIN = 1 << 20,
+    SPACE_BYTES_MIN = 2 << 20, /* to open it, and beside each write */
     SPACE_COMPACT_BYTES = 256 << 20, /* kept free for it to compact in, at most */
     /* Every write leaves some small files there, which few questions have to look into; to
      * compact at each of them would cost more than all else. */
@@ -151,26 +151,74 @@ static void make_tools(struct rocks *r)
     rocksdb_ingestexternalfileoptions_set_move_files(r->taking_in, 1);
 }
 
+static void set_full(struct rocks *r, bool full)
+{
+    if (atomic_exchange(&r->full, full) == full) return;
+    log_line(full ? LOG_ERROR : LOG_INFO, "state", "msg=\"%s\"",
+             full ? "no space left on the disk; writes are refused until there is"
+                  : "space on the disk again");
+}
+
+static uint64_t space_of(const struct rocks *r)
+{
+    struct statvfs disk;
+
+    if (fstatvfs(r->dir_fd, &disk) != 0) return UINT64_MAX; /* a write will tell */
+    return (uint64_t) disk.f_bavail * disk.f_frsize;
+}
+
+/* To open it RocksDB writes some files, and does not survive that there is no room for them:
+ * a process that dies of it comes back here, and loses nothing. NULL: *error says why. */
+static rocksdb_t *open_somehow(struct rocks *r, char **error)
+{
+    bool room = space_of(r) >= SPACE_BYTES_MIN;
+
+    atomic_store(&r->phase, room ? ROCKS_SOUND : ROCKS_BROKEN);
+    if (room) return rocksdb_open(r->options, r->dir, error);
+    set_full(r, true);
+    return rocksdb_open_for_read_only(r->options, r->dir, 0, error);
+}
+
+static int refuse_open(struct rocks *r, char *error, char *why, size_t why_size)
+{
+    int code = atomic_load(&r->full) ? ERR_DISK_FULL : code_of(error);
+
+    snprintf(why, why_size, "%s: %s (%s)", r->dir, advice(code), error);
+    rocksdb_free(error);
+    close(r->dir_fd);
+    destroy_options(r);
+    return code;
+}
+
 int rocks_open(struct rocks *r, const char *dir, char *why, size_t why_size)
 {
     char *error = NULL;
 
-    *r = (struct rocks){ 0 };
+    *r = (struct rocks){ .dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) };
     set_options(r);
-    r->db = rocksdb_open(r->options, dir, &error);
-    if (error != NULL) {
-        int code = code_of(error);
-        snprintf(why, why_size, "%s: %s (%s)", dir, advice(code), error);
-        rocksdb_free(error);
-        destroy_options(r);
-        return code;
-    }
     r->dir = mem_alloc(strlen(dir) + 1);
     memcpy(r->dir, dir, strlen(dir) + 1);
-    r->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    remove_parts(r);
+    remove_parts(r); /* before: they take room */
+    r->db = open_somehow(r, &error);
+    if (r->db == NULL) return refuse_open(r, error, why, why_size);
     make_tools(r);
     return 0;
+}
+
+bool rocks_asks(const struct rocks *r)
+{
+    return atomic_load(&r->phase) == ROCKS_ASKS;
+}
+
+void rocks_mend(struct rocks *r)
+{
+    char *error = NULL;
+
+    CHECK(rocks_asks(r));
+    rocks_refresh(r);
+    rocksdb_close(r->db);
+    r->db = open_somehow(r, &error);
+    stop_if_failed("the state could not be opened anew", error);
 }
 
 void rocks_close(struct rocks *r)
@@ -267,14 +315,6 @@ void rocks_refresh(struct rocks *r)
     r->iterator = NULL;
 }
 
-static void set_full(struct rocks *r, bool full)
-{
-    if (atomic_exchange(&r->full, full) == full) return;
-    log_line(full ? LOG_ERROR : LOG_INFO, "state", "msg=\"%s\"",
-             full ? "no space left on the disk; writes are refused until there is"
-                  : "space on the disk again");
-}
-
 static uint64_t property(const struct rocks *r, const char *name)
 {
     uint64_t value = 0;
@@ -287,12 +327,19 @@ static uint64_t property(const struct rocks *r, const char *name)
 static bool has_space(const struct rocks *r)
 {
     uint64_t needs = SPACE_BYTES_MIN, files = property(r, "rocksdb.total-sst-files-size");
-    struct statvfs disk;
 
-    if (fstatvfs(r->dir_fd, &disk) != 0) return true; /* a write will tell */
     needs += 2 * r->gathered.bytes;
     needs += files < SPACE_COMPACT_BYTES ? files : SPACE_COMPACT_BYTES;
-    return (uint64_t) disk.f_bavail * disk.f_frsize >= needs;
+    return space_of(r) >= needs;
+}
+
+/* Whether a write may be tried now. */
+static bool may_write(struct rocks *r)
+{
+    if (rocks_asks(r) || !has_space(r)) return false;
+    if (atomic_load(&r->phase) == ROCKS_SOUND) return true;
+    atomic_store(&r->phase, ROCKS_ASKS);
+    return false;
 }
 
 /* False: it is given up, because the server stops. */
@@ -300,7 +347,7 @@ static bool wait_for_space(struct rocks *r)
 {
     const struct timespec pause = { .tv_nsec = SPACE_LOOK_MS * 1000000L };
 
-    while (!atomic_load(&r->gave_up) && !has_space(r)) {
+    while (!atomic_load(&r->gave_up) && !may_write(r)) {
         set_full(r, true);
         if (atomic_load(&r->closing)) atomic_store(&r->gave_up, true);
         nanosleep(&pause, NULL);
@@ -340,9 +387,21 @@ static char *write_part(struct rocks *r, size_t first, size_t end, const char *n
     return error;
 }
 
-static void write_gathered(struct rocks *r)
+/* True when it wrote all; false, when there was no space for it. */
+static bool judge_write(struct rocks *r, char *error)
 {
-    static const char failed[] = "the state could not be written";
+    if (error == NULL) return true;
+    if (code_of(error) != ERR_DISK_FULL) stop_if_failed("the state could not be written", error);
+    log_line(LOG_WARN, "state", "msg=\"a write found no space, and is repeated\" error=\"%s\"",
+             error);
+    rocksdb_free(error);
+    remove_parts(r);
+    atomic_store(&r->phase, ROCKS_BROKEN);
+    return false;
+}
+
+static bool write_gathered(struct rocks *r)
+{
     char names[SORTED_PARTS_MAX][PART_NAME_MAX];
     const char *list[SORTED_PARTS_MAX];
     size_t first[SORTED_PARTS_MAX + 1];
@@ -350,22 +409,25 @@ static void write_gathered(struct rocks *r)
     char *error = NULL;
 
     first[count] = r->gathered.count;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count && error == NULL; i++) {
         list[i] = names[i];
         part_name(r, i, names[i]);
-        stop_if_failed(failed, write_part(r, first[i], first[i + 1], names[i]));
+        error = write_part(r, first[i], first[i + 1], names[i]);
     }
-    rocksdb_ingest_external_file(r->db, list, count, r->taking_in, &error);
-    stop_if_failed(failed, error);
+    if (error == NULL) rocksdb_ingest_external_file(r->db, list, count, r->taking_in, &error);
+    return judge_write(r, error);
 }
 
+/* One that failed may have happened all the same: to do it again changes nothing then. */
 bool rocks_write(struct rocks *r)
 {
-    bool write = wait_for_space(r);
+    bool written = false;
 
-    if (write && r->gathered.count > 0) write_gathered(r);
+    while (!written && wait_for_space(r)) {
+        written = r->gathered.count == 0 || write_gathered(r);
+    }
     sorted_fini(&r->gathered);
-    return write;
+    return written;
 }
 
 void rocks_close_soon(struct rocks *r)

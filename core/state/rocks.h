@@ -14,7 +14,17 @@
  *     DIR/MANIFEST-...     ... before this names it: then it is a part of the state
  *
  * One thread reads (rocks_get, rocks_seek, rocks_refresh, rocks_copy_*), and one writes
- * (rocks_gather, rocks_write), both at the same time. */
+ * (rocks_gather, rocks_write), both at the same time.
+ *
+ * A FULL DISK. A write waits until there is room. RocksDB takes no more writes once one of its
+ * own, of a compaction too, found none, and cannot be opened for writing without any; then it is
+ * open for reading only, and is opened anew once there is room:
+ *
+ *     SOUND -> BROKEN [write_gathered, rocks_open]   it found no space
+ *     BROKEN -> ASKS  [wait_for_space]               the writer, once there is some
+ *     ASKS -> SOUND or BROKEN [rocks_mend]           the reader opens it anew
+ *
+ * In ASKS the writer does not touch the database, so that the reader may close it. */
 #ifndef CORE_STATE_ROCKS_H
 #define CORE_STATE_ROCKS_H
 
@@ -23,6 +33,8 @@
 
 #include "core/kv/kv.h"
 #include "core/state/sorted.h"
+
+enum rocks_phase { ROCKS_SOUND = 0, ROCKS_BROKEN, ROCKS_ASKS };
 
 struct rocks {
     rocksdb_t *db;
@@ -40,12 +52,14 @@ struct rocks {
     struct sorted gathered; /* the writer's */
     char *dir;
     int dir_fd;
+    atomic_int phase;    /* enum rocks_phase */
     atomic_bool full;    /* a write waits for space */
     atomic_bool closing; /* then it waits no longer */
     atomic_bool gave_up; /* one did not happen: no other may, ever */
 };
 
-/* The directory exists. 0, or a code and one line in `why`; then `r` is empty. */
+/* The directory exists. 0, or a code and one line in `why`; then `r` is empty. On a full disk
+ * a state that is there can be read. */
 int rocks_open(struct rocks *r, const char *dir, char *why, size_t why_size);
 void rocks_close(struct rocks *r);
 
@@ -62,6 +76,10 @@ void rocks_refresh(struct rocks *r);
  * written, see rocks_close_soon(). */
 void rocks_gather(struct rocks *r, const struct kv_change *change);
 bool rocks_write(struct rocks *r);
+/* The writer asks for rocks_mend(), to be called when no copy is open. It takes as long as a
+ * start. Values and keys that were given out stay as they are. */
+bool rocks_asks(const struct rocks *r);
+void rocks_mend(struct rocks *r);
 /* From now on a write that finds no space is given up, and all that follow it are dropped:
  * on disk is what was there before, and the log has the rest. */
 void rocks_close_soon(struct rocks *r);

@@ -178,6 +178,7 @@ void state_turn(struct state *s, uint64_t slot)
 {
     CHECK(slot >= s->slot);
     s->slot = slot;
+    if (rocks_asks(&s->rocks) && s->copy.moment == NULL) rocks_mend(&s->rocks);
     behind_settle(&s->behind, &s->cache,
                   (s->config.dirty_bytes + s->dirty.bytes) / SETTLE_TURNS);
     write_behind_when_due(s);
