@@ -32,6 +32,7 @@ struct log_segment {
     uint64_t generation;
     uint64_t bytes;    /* of the file */
     uint64_t slot_max; /* of the records in it; 0 = none */
+    bool damaged;      /* to go as soon as it is retired */
     int fd;
 };
 

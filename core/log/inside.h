@@ -60,6 +60,7 @@ struct log {
     uint64_t seq;            /* of the last record appended */
     uint64_t chosen_settled; /* the highest that a record on disk named */
     uint64_t seq_settled;
+    uint32_t serial_damaged; /* of the newest segment that was found damaged; 0 = none */
 
     /* Shared, under `lock`. */
     pthread_mutex_t lock;
@@ -95,6 +96,8 @@ size_t log_item_bytes_max(const struct log_item *item);
 int log_tail_mark(struct log *l);
 /* Makes the ready spare the segment that is written to. */
 int log_tail_switch(struct log *l);
+/* Prepares one first, if it must. */
+int log_tail_begin_segment(struct log *l);
 /* Room for a group of `bytes`, in this segment or the next; prepares that if it must. */
 int log_tail_make_room(struct log *l, uint64_t bytes);
 /* A generation above all earlier ones whose low half nobody can foretell: a client that

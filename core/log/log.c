@@ -220,6 +220,7 @@ static void retire_oldest(struct log *l)
 {
     struct log_segment *s = l->segments[0], **last = &l->retired;
 
+    s->damaged = l->serial_first <= l->serial_damaged;
     l->segments_count--;
     memmove(l->segments, l->segments + 1, l->segments_count * sizeof *l->segments);
     l->serial_first++;
@@ -277,6 +278,19 @@ uint64_t log_slot_within(struct log *l, uint64_t bytes)
     for (i = l->segments_count; i > 0 && sum < bytes; i--) sum += l->segments[i - 1]->bytes;
     for (; i > 0; i--) {
         if (l->segments[i - 1]->slot_max >= slot) slot = l->segments[i - 1]->slot_max + 1;
+    }
+    pthread_mutex_unlock(&l->lock);
+    return slot;
+}
+
+uint64_t log_slot_damaged(struct log *l)
+{
+    uint64_t slot = 0;
+
+    if (l->serial_damaged < l->serial_first) return 0;
+    pthread_mutex_lock(&l->lock);
+    for (size_t i = 0; i + l->serial_first <= l->serial_damaged; i++) {
+        if (l->segments[i]->slot_max >= slot) slot = l->segments[i]->slot_max + 1;
     }
     pthread_mutex_unlock(&l->lock);
     return slot;

@@ -80,6 +80,10 @@ void log_trim(struct log *l, uint64_t slot);
  * so much is kept. 0: there is no more than that. */
 uint64_t log_slot_within(struct log *l, uint64_t bytes);
 
+/* With log_trim() of that, what was found damaged at the start is gone, and what is older;
+ * 0: there is nothing of it. */
+uint64_t log_slot_damaged(struct log *l);
+
 bool log_full(const struct log *l);
 uint64_t log_bytes(const struct log *l); /* on disk, spares included */
 

@@ -48,6 +48,15 @@ static int on_segment(void *ctx, const struct log_segment_header *h, uint64_t by
     return 0;
 }
 
+static void on_damage(void *ctx, const char *text)
+{
+    struct log *l = ((struct recovery *)ctx)->log;
+
+    (void)text;
+    if (l->segments_count == 0) return; /* a header, and that file goes at once */
+    l->serial_damaged = l->serial_first + (uint32_t)l->segments_count - 1;
+}
+
 /* Nothing in it is needed if this log is opened at all, so it is recycled then. */
 static void on_lost(void *ctx, uint64_t generation)
 {
@@ -58,6 +67,7 @@ static void on_lost(void *ctx, uint64_t generation)
         free(s); /* of no use and no harm; the next start tries again */
         return;
     }
+    s->damaged = true;
     l->bytes += s->bytes;
     while (*last != NULL)
         last = &(*last)->next;
@@ -132,6 +142,14 @@ static void set_tail(struct recovery *rec, const struct log_walked *end)
     l->tail.at = end->at;
 }
 
+/* So that the damaged one can be trimmed soon. Without space it stays a while. */
+static int leave_damaged_segment(struct log *l)
+{
+    if (l->serial_damaged == 0 || l->serial_damaged != l->tail.serial) return 0;
+    int err = log_tail_begin_segment(l);
+    return err == ERR_DISK_FULL ? 0 : err;
+}
+
 /* The process's own start, on disk before anything else is. */
 static int write_start(struct log *l, uint64_t boot)
 {
@@ -180,7 +198,8 @@ static void skip_damage(struct recovery *rec, const struct log_damage *d,
     log_index_forget(&rec->log->index, d->slot_max);
     snprintf(recovered->skipped, sizeof recovered->skipped,
              "%s; harmless, since the state holds all slots up to %" PRIu64
-             " that it can have cost (places: %u)",
+             " that it can have cost (places: %u); the files go as soon as it holds what "
+             "else is in them",
              d->last, d->slot_max, d->places);
 }
 
@@ -188,7 +207,8 @@ int log_recover(struct log *l, struct log_recovered *recovered, char *why, size_
 {
     struct recovery rec = { .log = l };
     struct log_visitor visitor = {
-        .segment = on_segment, .record = on_record, .lost = on_lost, .ctx = &rec
+        .segment = on_segment, .record = on_record, .damage = on_damage, .lost = on_lost,
+        .ctx = &rec
     };
     struct log_walked end;
 
@@ -203,6 +223,7 @@ int log_recover(struct log *l, struct log_recovered *recovered, char *why, size_
     set_tail(&rec, &end);
     err = read_votes(&rec, recovered);
     if (err == 0 && end.torn_bytes > 0) err = cut_tear(l, &end);
+    if (err == 0) err = leave_damaged_segment(l);
     if (err == 0) err = write_start(l, rec.base.boot + 1);
     if (err != 0) {
         return log_why(why, why_size, err, "%s: the log cannot be continued: %s (%s)",

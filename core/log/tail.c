@@ -127,6 +127,13 @@ int log_tail_make_room(struct log *l, uint64_t bytes)
     return err != 0 ? err : log_tail_switch(l);
 }
 
+int log_tail_begin_segment(struct log *l)
+{
+    int err = make_spare(l, l->config.segment_bytes);
+
+    return err != 0 ? err : log_tail_switch(l);
+}
+
 static void base_advance(struct log_base *base, const struct log_record *r)
 {
     if (ballot_cmp(r->promised, base->promised) > 0) base->promised = r->promised;

@@ -57,10 +57,13 @@ static void set_full(struct log *l, bool full)
 }
 
 /* Under `lock`. Beside a ready spare the last trimmed segment waits as it is: it becomes
- * the spare after that one, so a log in steady use seldom fills files or removes any. */
+ * the spare after that one, so a log in steady use seldom fills files or removes any. A damaged
+ * one goes at once, and is not met again. */
 static bool wants_recycling(const struct log *l)
 {
-    return l->retired != NULL && (!l->spare.ready || l->retired->next != NULL);
+    const struct log_segment *s = l->retired;
+
+    return s != NULL && (!l->spare.ready || s->next != NULL || s->damaged);
 }
 
 /* Recycles the oldest trimmed segment, the one that waits too when it is the `end`; false

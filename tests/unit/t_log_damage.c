@@ -256,6 +256,31 @@ static void damage_is_skipped_iff_the_state_holds_all_that_it_can_have_cost(void
     log_close(rig.log);
 }
 
+static void what_was_found_damaged_goes_with_the_slots_that_are_in_it(void)
+{
+    char names[RIG_SEGMENTS_MAX][32];
+
+    build_small();
+    lose_vote(3);
+    rig.config.slot_at_rest = 3 + WINDOW_MAX;
+    log_rig_reopen();
+    OK(rig.got.skipped[0] != '\0');
+    IS(log_rig_segments(names), 2); /* what comes now is written to another file */
+    IS(log_slot_damaged(rig.log), 7);
+    log_rig_vote(4 + WINDOW_MAX, 10);
+    log_rig_promise(9, 4 + WINDOW_MAX);
+    log_rig_settle();
+    log_trim(rig.log, log_slot_damaged(rig.log));
+    IS(log_slot_damaged(rig.log), 0);
+    log_close(rig.log);
+    log_rig_reopen();
+    OK(rig.got.skipped[0] == '\0');
+    IS(rig.got.promised.round, 9);
+    IS(rig.got.chosen, 4 + WINDOW_MAX);
+    OK(log_rig_reads_as(4 + WINDOW_MAX, 10));
+    log_close(rig.log);
+}
+
 /* An older vote for the slot is still there, and would be handed out as what was chosen. */
 static void what_damage_may_have_replaced_is_not_handed_out(void)
 {
@@ -436,6 +461,7 @@ int main(void)
     TEST(a_dump_shows_each_record_and_batch_and_changes_nothing);
     TEST(a_dump_walks_over_damage_and_says_when_it_is_harmless);
     TEST(damage_is_skipped_iff_the_state_holds_all_that_it_can_have_cost);
+    TEST(what_was_found_damaged_goes_with_the_slots_that_are_in_it);
     TEST(what_damage_may_have_replaced_is_not_handed_out);
     TEST(damage_is_not_harmless_when_nothing_behind_it_tells_the_promise);
     TEST(an_older_segment_may_be_lost_as_a_whole);
