@@ -25,6 +25,9 @@ enum {
      * size. If that is not enough, the peer gets another snapshot. */
     LOG_KEEP_FACTOR = 8,
     SCRIPT_CPU_MAX_MS = 50, /* of one run: less than a heartbeat may be late */
+    /* Whoever dials this address does so again in less, and would know of a cluster that was
+     * founded here before: the clients of that one must not meet an empty tree. */
+    FOUND_ALONE_MS = 600,
 };
 
 /* A server alone needs no quorum but its own, so haste disturbs nobody. */
@@ -50,6 +53,8 @@ struct driver {
     bool appended;     /* records since the last log_submit() */
     bool role_changed; /* since the last line about it */
     bool founded;      /* the replica knows who the founders are */
+    uint64_t begins_ms; /* takes no part before: FOUND_ALONE_MS */
+    bool begun;
 };
 
 static uint64_t random_seed(void)
@@ -206,14 +211,14 @@ static void follow_snapshots(struct driver *d)
  * not driven at all. */
 static bool takes_part(const struct driver *d)
 {
-    return d->config.datadir->identity.joined;
+    return d->begun && d->config.datadir->identity.joined;
 }
 
 /* One that never took part has nothing to tidy, and lingering would only mislead. */
 static void on_refused(void *ctx, uint32_t node, int code)
 {
     struct driver *d = ctx;
-    bool joined = takes_part(d);
+    bool joined = d->config.datadir->identity.joined;
 
     membership_end(&d->config.datadir->identity, node, code);
     if (!joined) _exit(EXIT_FAILURE);
@@ -359,16 +364,26 @@ static void trim_log(struct driver *d)
     if (slot > d->trimmed) d->trimmed = slot;
 }
 
+/* Whatever else is kept. */
+static void trim_damaged(struct driver *d)
+{
+    uint64_t slot = log_slot_damaged(d->log);
+
+    if (slot != 0 && slot <= state_flushed(d->state) + 1) log_trim(d->log, slot);
+}
+
 static void on_tick(uv_timer_t *timer)
 {
     struct driver *d = timer->data;
     const struct replica_time time = clock_now();
 
     replica_full(d->replica, disk_is_full(d));
+    d->begun = d->begun || time.now_ms >= d->begins_ms;
     found_when_joined(d);
     if (takes_part(d)) replica_tick(d->replica, time);
     flush_when_due(d, time.now_ms);
     trim_log(d);
+    trim_damaged(d);
 }
 
 /* --- start --- */
@@ -478,6 +493,15 @@ static int open_replica(struct driver *d, const struct log_recovered *recovered,
                              why_size);
 }
 
+/* One that has decided something is known by its directory. */
+static bool founds_alone(const struct driver *d, const struct log_recovered *recovered)
+{
+    const struct identity *i = &d->config.datadir->identity;
+
+    return i->number == IDENTITY_NUMBER_FOUNDED && i->config->members_count == 1 &&
+           !config_is_alone(i->config) && recovered->chosen == 0;
+}
+
 static void start_handles(struct driver *d)
 {
     uv_loop_t *loop = d->config.loop;
@@ -513,6 +537,8 @@ int driver_open(const struct driver_config *config, struct driver **driver, char
         open_peers(d);
         code = open_replica(d, recovered, why, why_size);
     }
+    d->begun = !founds_alone(d, recovered);
+    d->begins_ms = clock_now().now_ms + FOUND_ALONE_MS;
     votes_release(recovered);
     free(recovered);
     if (code != 0) return code;

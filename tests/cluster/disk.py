@@ -95,7 +95,7 @@ class Nodes:
 
     def fill(self, node):
         """Leaves no space on its disk."""
-        with open(os.path.join(self.disk(node), "filler"), "wb", 0) as file:
+        with open(os.path.join(self.disk(node), "filler"), "ab", 0) as file:
             for size in (4096, 512):
                 try:
                     while True:
@@ -179,6 +179,39 @@ def a_server_is_stopped_and_killed_on_a_full_disk_and_nothing_is_lost():
         nodes.servers[1].wait_serving(nodes.clients[1])
         with Connection(nodes.clients[1]) as c:
             check_there(c, range(last))
+    nodes.end_all()
+
+
+@rule
+def a_server_that_is_started_on_a_full_disk_reads_and_takes_writes_when_there_is_space():
+    if needs_root():
+        print("# skipped: only root can mount a small disk")
+        return
+    nodes = Nodes([1], small_disks=True)
+    nodes.start(1)
+    nodes.servers[1].wait_serving(nodes.clients[1])
+    last = 0
+    for signo in (signal.SIGTERM, signal.SIGKILL, signal.SIGKILL):
+        with Connection(nodes.clients[1]) as c:
+            nodes.fill(1)
+            last = write_until_refused(c, last)
+        nodes.servers.pop(1).end(signo)
+        nodes.fill(1)  # what it had for itself is taken too
+        nodes.start(1)
+        nodes.servers[1].wait_serving(nodes.clients[1])
+        with Connection(nodes.clients[1]) as c:
+            wait_for(lambda: refusal(c, "delete", "/none") == "disk_full", "it refuses")
+            check_there(c, range(last))
+            nodes.free(1)
+            wait_for(lambda: refusal(c, "create", name_of(last), b"") == "ok",
+                     "writes are taken again")
+            last += 1
+            check_there(c, range(last))
+    nodes.end_all()
+    nodes.start(1)
+    nodes.servers[1].wait_serving(nodes.clients[1])
+    with Connection(nodes.clients[1]) as c:
+        check_there(c, range(last))
     nodes.end_all()
 
 
@@ -316,8 +349,14 @@ def damage_that_cost_nothing_is_skipped_and_other_damage_refused():
     with Connection(nodes.clients[1]) as c:
         check_there(c, range(200))
         c.call("create", name_of(200), b"")
+        wait_for(lambda: verify(folder)[0] == 0, "the damaged file is gone")
+    nodes.end_all()
+    nodes.start(1)
+    nodes.servers[1].wait_serving(nodes.clients[1])
     said = [s for s in nodes.text(1).splitlines() if "harmless, since the state" in s]
-    same(len(said), 1, "lines about it")
+    same(len(said), 1, "lines about it, of two starts")
+    with Connection(nodes.clients[1]) as c:
+        check_there(c, range(201))
     nodes.end_all()
 
     shutil.rmtree(folder)
