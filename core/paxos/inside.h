@@ -25,6 +25,7 @@ struct paxos {
     struct lease lease;
     struct disk disk;
     uint64_t beat_due_ms; /* RECOVERING, LEADING: next regular heartbeat */
+    uint64_t told;        /* what all others were sent as chosen, last */
     nodes_set beat_to;    /* this step ends with a heartbeat to these, */
     bool beat_asks;       /* which they are to answer */
     bool alien;           /* see paxos_alien() */

@@ -21,12 +21,20 @@ static void step_aside(struct paxos *p)
     if (to != 0) transfer_begin(&p->transfer, to, p->now_ms);
 }
 
+/* What is chosen rides on the next proposal. When none follows, the others hear of it at the
+ * next tick, and not with the next heartbeat only: watches and reads of theirs wait for it. */
+static void tell_chosen(struct paxos *p)
+{
+    if (p->told < p->acceptor.chosen) p->beat_to |= paxos_others(p);
+}
+
 static void tick_reign(struct paxos *p, struct paxos_output *out)
 {
     if (!nodes_quorum(peers_lately(&p->peers, p->now_ms), p->acceptor.members.voters)) {
         reign_end(p);
         return;
     }
+    tell_chosen(p);
     if (p->now_ms < p->beat_due_ms) return;
     p->beat_due_ms = p->now_ms + p->config.heartbeat_ms;
     reign_beat_all(p);
@@ -143,6 +151,7 @@ static void on_input(struct paxos *p, const struct paxos_input *in,
     case PAXOS_IN_PROPOSE:
         CHECK(in->members.number == 0 ? paxos_can_propose(p) : paxos_can_change(p));
         proposer_propose(&p->proposer, &p->acceptor, in, out);
+        p->told = p->acceptor.chosen;
         return;
     case PAXOS_IN_READ:
         on_read(p, out);

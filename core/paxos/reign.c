@@ -49,6 +49,7 @@ void reign_send_beat(struct paxos *p, struct paxos_output *out)
 
         lease_sent(&p->lease, round, p->now_ms);
     }
+    if ((paxos_others(p) & ~p->beat_to) == 0) p->told = p->acceptor.chosen;
     output_send(out, p->beat_to, 0,
                 &(struct paxos_message){
                     .kind = PAXOS_HEARTBEAT,

@@ -57,6 +57,28 @@ static void who_waits_for_a_slot_hears_at_once_and_others_later(void)
     OK(!sent(PAXOS_HEARTBEAT)->message.yes);
 }
 
+static void what_is_chosen_is_told_at_the_next_tick_if_no_proposal_does(void)
+{
+    fresh(THREE);
+    become_leading();
+    propose(1, 0);
+    durable();
+    accepted(2, 1);
+    IS(out.sends_count, 0);
+    propose(2, 0);
+    IS(sent(PAXOS_ACCEPT)->message.chosen, 1);
+    tick(1);
+    OK(sent(PAXOS_HEARTBEAT) == NULL); /* they know it */
+    durable();
+    accepted(2, 2);
+    tick(1);
+    IS(sent(PAXOS_HEARTBEAT)->to, 6);
+    IS(sent(PAXOS_HEARTBEAT)->message.chosen, 2);
+    OK(!sent(PAXOS_HEARTBEAT)->message.yes);
+    tick(1);
+    OK(sent(PAXOS_HEARTBEAT) == NULL);
+}
+
 static void open_slots_are_sent_again_to_who_has_not_accepted(void)
 {
     fresh(31);
@@ -232,6 +254,7 @@ int main(void)
     TEST(others_may_choose_before_the_leaders_own_disk);
     TEST(slots_chosen_out_of_order_come_out_in_order);
     TEST(who_waits_for_a_slot_hears_at_once_and_others_later);
+    TEST(what_is_chosen_is_told_at_the_next_tick_if_no_proposal_does);
     TEST(open_slots_are_sent_again_to_who_has_not_accepted);
     TEST(the_window_bounds_what_is_in_flight);
     TEST(a_leader_learns_by_counting_only);

@@ -246,7 +246,7 @@ static void a_catch_up_answer_is_bounded_in_slots_and_says_its_end(void)
     }
     hold(1, LEARN);
     t->cut = 0;
-    trio_pass(t, HEARTBEAT_MS);
+    trio_pass(t, TICK_MS); /* it hears what is chosen */
     one_answer_lies_there(WINDOW_MAX);
     release(); /* the end of one answer asks for the next: no time has to pass */
     IS(trio_marks(t, 3), 2 * WINDOW_MAX + 5);
@@ -266,7 +266,7 @@ static void a_catch_up_answer_is_bounded_in_bytes(void)
     write_at(1, "/c", bytes_of(big, SIZE));
     hold(1, LEARN);
     t->cut = 0;
-    trio_pass(t, HEARTBEAT_MS);
+    trio_pass(t, TICK_MS); /* it hears what is chosen */
     one_answer_lies_there(2);
     release();
     OK(trio_exists(t, 3, "/c"));
