@@ -49,6 +49,7 @@ static int read_config(const struct options *o, struct bench_config *config)
     config->seconds = (uint32_t)options_number(o, FLAG_SECONDS, 10);
     config->warmup_seconds = (uint32_t)options_number(o, FLAG_WARMUP, 3);
     config->timeout_ms = o->timeout_ms;
+    config->prepared = options_given(o, FLAG_PREPARED);
     config->progress = options_given(o, FLAG_PROGRESS) || isatty(STDERR_FILENO);
     if (getrandom(&config->seed, sizeof config->seed, 0) != (ssize_t)sizeof config->seed) {
         config->seed = clock_now_us();

@@ -153,6 +153,12 @@ static void prepare_keys(struct bench *b, uint64_t unit, struct client_request *
     if (b->round == 0) put_parents(b, r);
 }
 
+static uint64_t units_names(const struct bench *b, unsigned round)
+{
+    (void)round;
+    return b->config->keys;
+}
+
 static void prepare_names(struct bench *b, uint64_t unit, struct client_request *r)
 {
     r->method = METHOD_CREATE;
@@ -232,7 +238,7 @@ static const struct bench_kind DELETE = {
     .keys = 100000,
     .rounds = 1,
     .consumes = true,
-    .units = units_keys,
+    .units = units_names,
     .prepare = prepare_names,
     .ask = ask_delete,
 };
@@ -304,6 +310,9 @@ const char *bench_kind_misfit(const struct bench_config *config)
     }
     if (config->kind->gathers && config->rate > 0) {
         return "--rate does not fit: all clients must take part in each of these";
+    }
+    if (config->prepared && config->kind->units != units_keys) {
+        return "--prepared does not fit: it uses no nodes of an earlier run";
     }
     return NULL;
 }

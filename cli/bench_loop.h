@@ -31,6 +31,7 @@ struct bench_config {
     uint32_t rate;       /* operations a second; 0 = closed loop */
     uint32_t seconds, warmup_seconds;
     uint32_t timeout_ms; /* of one request; also for reaching the service at all */
+    bool prepared;       /* nodes /bench/k-<i> are there */
     bool progress;       /* a line a second on stderr */
     const struct servers *servers; /* client i connects to servers->at[(first + i * step)
                                         % count] first */

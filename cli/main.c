@@ -220,7 +220,8 @@ static const struct command commands[] = {
     { "bench", "", "measure a cluster", BENCH_HELP,
       FLAG_BIT(OP) | FLAG_BIT(CLIENTS) | FLAG_BIT(DEPTH) | FLAG_BIT(SIZE) | FLAG_BIT(SECONDS) |
           FLAG_BIT(WARMUP) | FLAG_BIT(KEYS) | FLAG_BIT(SPREAD) | FLAG_BIT(LOCKS) |
-          FLAG_BIT(BATCH) | FLAG_BIT(READ_SHARE) | FLAG_BIT(RATE) | FLAG_BIT(PROGRESS),
+          FLAG_BIT(BATCH) | FLAG_BIT(READ_SHARE) | FLAG_BIT(RATE) | FLAG_BIT(PROGRESS) |
+          FLAG_BIT(PREPARED),
       0, 0, false, command_bench },
     { "dev start", "[-- FLAGS]", "start a cluster on this machine", DEV_START_HELP,
       FLAG_BIT(NODES) | FLAG_BIT(DIR), 0, 0, true, command_dev_start },

@@ -49,6 +49,7 @@
     X(READ_SHARE, "read-share", "P", NUMBER, 0, 100, "percent of gets in a mix (default 90)") \
     X(RATE, "rate", "R", NUMBER, 1, 10000000,                                             \
       "open loop: so many operations begin a second, come what may")                      \
+    X(PREPARED, "prepared", NULL, SWITCH, 0, 0, "the nodes were made by an earlier run")  \
     X(PROGRESS, "progress", NULL, SWITCH, 0, 0,                                           \
       "a line a second on standard error, also when that is no terminal")                 \
     X(CHILDREN, "children", NULL, SWITCH, 0, 0, "children created or deleted, too")        \

@@ -42,6 +42,11 @@ def operations_on_nodes():
 
 
 @rule
+def nodes_of_an_earlier_run_may_be_used_again():
+    bench("get", "--keys", "16", "--prepared")
+
+
+@rule
 def a_delete_ends_when_all_nodes_are_gone():
     got = bench("delete", "--keys", "50", "--clients", "3", "--depth", "4")
     same(got["count"], 50, "deleted")
