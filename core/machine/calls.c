@@ -3,6 +3,7 @@
 #include "core/base/check.h"
 #include "core/base/errors.h"
 #include "core/machine/inside.h"
+#include "core/session/session.h"
 
 static struct call *call_new(const struct asker *a, struct bytes request)
 {
@@ -146,25 +147,45 @@ static void run_script(struct resolver *r, const struct call *c, const struct re
     r->runs++;
 }
 
-/* One run. Returns 0 when the call has its answer, ERR_PENDING when it waits, another code
- * when it was not taken at all. */
-static int call_run(struct resolver *r, struct call *c)
+/* An earlier run of this call was committed, here or under another leader. */
+static bool call_has_waited(struct resolver *r, const struct call *c)
+{
+    struct session s;
+
+    if (c->waits) return true;
+    return c->asker.session != 0 && session_read(&r->pending.view, c->asker.session, &s) &&
+           s.last >= c->asker.seq;
+}
+
+/* What the earlier runs of a call left must not stay when a later one is refused: its module
+ * cleans up, in a transaction of its own behind the refusal. */
+static void call_clean_up(struct resolver *r, const struct call *c, const struct request *q)
+{
+    const struct asker nobody = { 0 };
+
+    txn_begin(r, c->asker.session, CALL_OPS_MAX);
+    run_script(r, c, q, true);
+    if (r->out.outcome == SCRIPT_ERROR || r->tx.ops.len == 0 || !txn_fits(r, 0)) return;
+    txn_commit(r, &nobody, 0, (struct bytes){ 0 });
+}
+
+static int run_once(struct resolver *r, struct call *c, const struct request *q, bool *good)
 {
     struct result result = { .index = -1 };
-    struct request q;
 
-    CHECK(request_decode(c->request, &q) == 0);
+    *good = false;
     txn_begin(r, c->asker.session, CALL_OPS_MAX);
     r->tx.track_reads = true;
-    if (!guards_pass(r, &c->asker, &q)) return 0;
-    run_script(r, c, &q, false);
+    if (!guards_pass(r, &c->asker, q)) return 0;
+    run_script(r, c, q, false);
     switch (r->out.outcome) {
     case SCRIPT_DONE:
+        *good = true;
         if (r->out.value.len > 0) result.value = buf_bytes(&r->out.value);
         txn_answer(r, &c->asker, &result);
         return 0;
     case SCRIPT_WAIT:
-        return call_wait(r, c, &q);
+        return call_wait(r, c, q);
     case SCRIPT_ERROR:
         CHECK(r->out.code < 0);
         txn_refuse_script(r, &c->asker);
@@ -172,6 +193,21 @@ static int call_run(struct resolver *r, struct call *c)
     }
     CHECK(false);
     return 0;
+}
+
+/* One run. Returns 0 when the call has its answer, ERR_PENDING when it waits, another code
+ * when it was not taken at all. */
+static int call_run(struct resolver *r, struct call *c)
+{
+    const bool has_waited = call_has_waited(r, c);
+    struct request q;
+    bool good;
+    int code;
+
+    CHECK(request_decode(c->request, &q) == 0);
+    code = run_once(r, c, &q, &good);
+    if (code == 0 && !good && has_waited) call_clean_up(r, c, &q);
+    return code;
 }
 
 int call_start(struct resolver *r, const struct asker *a, struct bytes request)

@@ -1,0 +1,26 @@
+-- waiting_test.lua -- what every recipe that waits may rely on.
+
+test("a call that is refused after it has waited is cleaned up by its module", function(t)
+  local call <const> = t:session():start("waiting.wait")
+  t:equal(#t:children("/p"), 1)
+  t:create("/go", "1")
+  t:refused(call, "no")
+  t:equal(t:children("/p"), {})
+end)
+
+test("... also when it had waited under another leader", function(t)
+  local call <const> = t:session():start("waiting.wait")
+  t:new_leader()
+  t:create("/go", "1")
+  t:refused(call, "no")
+  t:equal(t:children("/p"), {})
+end)
+
+test("a call past its time limit is cleaned up", function(t)
+  local call <const> = t:session():start("waiting.wait", nil, 500)
+  t:advance(499)
+  t:ok(call:waits())
+  t:advance(2)
+  t:refused(call, "timeout")
+  t:equal(t:children("/p"), {})
+end)
