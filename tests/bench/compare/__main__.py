@@ -1,0 +1,182 @@
+"""The program behind tests/bench/compare.sh: options, the order of things, what is kept."""
+import argparse
+import json
+import os
+import platform
+import shutil
+import signal
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import chart    # noqa: E402
+import figures  # noqa: E402
+import measure  # noqa: E402
+from rows import CLIENTS, GROUPS, LOADS, OUTAGE, BIG, RECIPES  # noqa: E402
+from systems import SYSTEMS, Missing  # noqa: E402
+
+TITLE = "Three servers and the load on one machine, every write synced, 100-byte values"
+
+
+def words(allowed):
+    def read(text):
+        chosen = text.split(",")
+        for word in chosen:
+            if word not in allowed:
+                raise argparse.ArgumentTypeError("%s: use %s" % (word, ", ".join(allowed)))
+        return chosen
+    return read
+
+
+def options(argv):
+    parser = argparse.ArgumentParser(prog="compare.sh", description=__doc__)
+    parser.add_argument("--systems", type=words(SYSTEMS), default=list(SYSTEMS))
+    parser.add_argument("--rows", type=words(GROUPS), default=list(GROUPS))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=int, default=4, help="that a load is measured")
+    parser.add_argument("--warmup", type=int, default=2)
+    parser.add_argument("--outages", type=int, default=5)
+    parser.add_argument("--nodes", type=int, default=1000000)
+    parser.add_argument("--dir", default=None, help="where the servers' data goes: a disk")
+    parser.add_argument("--out", default=None, help="results.json, table.md, chart.svg go there")
+    parser.add_argument("--from", dest="source", default=None,
+                        help="measure nothing: read that results.json")
+    return parser.parse_args(argv)
+
+
+class Run:
+    def __init__(self, args, folder):
+        self.args, self.folder = args, folder
+        self.results, self.limits, self.begun = {}, [], time.monotonic()
+
+    def say(self, text):
+        print("[%4d s] %s" % (time.monotonic() - self.begun, text), file=sys.stderr, flush=True)
+
+    def keep(self, row, variant, result):
+        """A figure that could not be had is a gap in the table, said here, and no end."""
+        self.results.setdefault(row.key, {}).setdefault(variant, []).append(result or {})
+        shown = figures.show(row.figure, (result or {}).get(row.figure))
+        self.say("%s, %s: %s" % (variant, row.title, shown or "no figure"))
+
+    def attempt(self, what, work):
+        try:
+            return work()
+        except (RuntimeError, OSError, ValueError) as error:
+            self.say("%s: %s" % (what, error))
+            return None
+
+    def turn(self, number):
+        """The systems of a round, each time beginning with another, so that whatever else
+        the machine does falls on all of them."""
+        names = self.args.systems
+        return [SYSTEMS[names[(number + i) % len(names)]] for i in range(len(names))]
+
+    def started(self, kind, work):
+        system = kind(self.folder)
+        try:
+            system.start()
+            return work(system)
+        finally:
+            system.stop()
+
+    def loads(self, number):
+        rows = [row for row in LOADS if row.group in self.args.rows]
+        if not rows:
+            return
+        for kind in self.turn(number):
+            self.limits.append(measure.machine(self.folder))
+            self.say("round %d: the machine: %s" % (number + 1, self.limits[-1]))
+            self.attempt(kind.name, lambda k=kind: self.started(
+                k, lambda system: self.load_rows(system, rows)))
+
+    def load_rows(self, system, rows):
+        variants = [system.name] + ([CLIENTS] if system.name == "tidelock" else [])
+        for row in rows:
+            for variant in variants:
+                if row.load["op"] in RECIPES and variant == "etcd":
+                    continue
+                if row.load["op"] not in RECIPES and variant == CLIENTS:
+                    continue
+                self.keep(row, variant, self.attempt(row.title, lambda v=variant, r=row:
+                          measure.load(system, v, r, self.args.seconds, self.args.warmup)))
+
+    def outages(self):
+        for number in range(self.args.outages if OUTAGE.group in self.args.rows else 0):
+            for kind in self.turn(number):
+                result = self.attempt("outage", lambda k=kind: self.started(k, measure.outage))
+                self.keep(OUTAGE, kind.name, result)
+
+    def nodes(self):
+        if BIG[0].group not in self.args.rows:
+            return
+        for kind in self.turn(0):
+            found = self.attempt("nodes", lambda k=kind: self.started(
+                k, lambda system: measure.nodes(system, self.args.nodes, 3)))
+            for row in BIG:
+                self.keep(row, kind.name, (found or {}).get(row.key))
+
+    def all(self):
+        for number in range(self.args.rounds):
+            self.loads(number)
+        self.outages()
+        self.nodes()
+        return {"machine": machine(), "options": vars(self.args),
+                "versions": {name: SYSTEMS[name].version() for name in self.args.systems},
+                "limits": self.limits, "results": self.results}
+
+
+def machine():
+    with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
+        models = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
+    return {"processor": models[0] if models else "?", "cores": os.cpu_count(),
+            "kernel": platform.release(), "load_average": os.getloadavg()[0]}
+
+
+def tables(data, show):
+    results = data["results"]
+    parts = [show(figures.comparison(results)), show(figures.judgement(results))]
+    if data["limits"]:
+        parts.append(show(figures.limits(results, data["limits"])))
+    costs = figures.costs(results)
+    if len(costs) > 1:
+        parts.append("CPU microseconds of an operation:\n\n" + show(costs))
+    return "\n".join(parts)
+
+
+def write(folder, data):
+    os.makedirs(folder, exist_ok=True)
+    for name, content in (("results.json", json.dumps(data, indent=1, sort_keys=True) + "\n"),
+                          ("table.md", tables(data, figures.markdown)),
+                          ("chart.svg", chart.draw(data["results"], TITLE))):
+        with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
+            file.write(content)
+
+
+def main():
+    args = options(sys.argv[1:])
+    for signo in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signo, lambda number, _: sys.exit(128 + number))
+    if args.source:
+        with open(args.source, encoding="utf-8") as file:
+            data = json.load(file)
+    else:
+        try:
+            for name in args.systems:
+                SYSTEMS[name].version()
+        except Missing as missing:
+            sys.exit("compare.sh: %s, or leave it out by --systems" % missing)
+        folder = tempfile.mkdtemp(prefix="tidelock-compare-", dir=args.dir)
+        try:
+            data = Run(args, folder).all()
+        except KeyboardInterrupt:
+            sys.exit("compare.sh: interrupted")
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+    if args.out:
+        write(args.out, data)
+    print(tables(data, figures.plain))
+
+
+if __name__ == "__main__":
+    main()
