@@ -57,6 +57,7 @@
 #define ELECTION_MIN_MS 150u
 #define ELECTION_MAX_MS 300u
 #define LEASE_MS_MAX    100u /* a leader's lease, and what a restarted server waits for one */
+#define LEAVE_MS_MAX    30000u /* a removed server, when the others do not say that they know */
 #define STALL_MS        200u /* a leader that was not run for so long expires nobody for it */
 
 /* Scripts. */

@@ -173,15 +173,26 @@ void acceptor_accept(struct acceptor *a, const struct paxos_message *m,
                 });
 }
 
-void acceptor_advance(struct acceptor *a, struct paxos_output *out)
+/* True when it changed the configuration. */
+static bool advance(struct acceptor *a, struct paxos_output *out)
 {
     struct vote *v = &a->votes[(a->chosen + 1) % WINDOW_MAX];
+    const bool counted = run_step(&a->run, &v->proposal);
+    const bool changed = members_take(&a->members, &v->proposal, counted);
 
     CHECK(v->slot == a->chosen + 1);
     output_chosen(out, v->slot, &v->proposal);
-    members_take(&a->members, &v->proposal, run_step(&a->run, &v->proposal));
     bury(a, v);
     a->chosen++;
+    return changed;
+}
+
+/* That a slot is chosen is written with the next record, whatever that is.  Not so with a
+ * change: who is removed by it goes when others say that they know, so they must not forget
+ * (leave.h). */
+void acceptor_advance(struct acceptor *a, struct paxos_output *out)
+{
+    if (advance(a, out)) write_record(a, PAXOS_WRITE_PROMISE, NULL, out);
 }
 
 void acceptor_learn(struct acceptor *a, const struct proposal *p, struct paxos_output *out)
@@ -189,7 +200,7 @@ void acceptor_learn(struct acceptor *a, const struct proposal *p, struct paxos_o
     const struct vote v = { .slot = a->chosen + 1, .proposal = *p };
 
     put_vote(a, &v);
-    acceptor_advance(a, out);
+    (void)advance(a, out);
     write_record(a, PAXOS_WRITE_CHOSEN, &v, out); /* `chosen` covers the record itself */
 }
 

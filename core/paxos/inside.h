@@ -7,6 +7,7 @@
 #include "core/paxos/election.h"
 #include "core/paxos/learner.h"
 #include "core/paxos/lease.h"
+#include "core/paxos/leave.h"
 #include "core/paxos/nodes.h"
 #include "core/paxos/peers.h"
 #include "core/paxos/proposer.h"
@@ -24,6 +25,7 @@ struct paxos {
     struct transfer transfer;
     struct lease lease;
     struct disk disk;
+    struct leave leave;
     uint64_t beat_due_ms; /* RECOVERING, LEADING: next regular heartbeat */
     uint64_t told;        /* what all others were sent as chosen, last */
     nodes_set beat_to;    /* this step ends with a heartbeat to these, */

@@ -5,6 +5,9 @@
  * very ballot; a LEARN covers itself.  A vote at an older ballot proves nothing, although
  * it is mostly the right one, so after a change of leaders the open slots are asked for.
  *
+ * LEARNs may come in any order: those within a window above the prefix are kept until it
+ * is their turn.  What is kept is chosen, so it never becomes wrong, only old.
+ *
  * Requests are paced: a series of LEARNs on its way must not be asked for again while it
  * still arrives, and an answer that is slow must not be asked for ever more often.  Who
  * never answers (paused, cut off in silence) is given up: the next that speaks of a chosen
@@ -23,9 +26,16 @@ struct learner {
     uint64_t leader_chosen; /* and its chosen prefix */
     uint64_t wait_ms;       /* pause after the next request */
     uint64_t due_ms;        /* no request before */
+    uint64_t series_end;    /* the last slot of the answer that is arriving; 0 = not known */
+    uint32_t ahead_count;
+    struct learned { /* slot s lives at s % WINDOW_MAX; holds a reference */
+        uint64_t slot; /* 0 = nothing is kept here */
+        struct proposal proposal;
+    } ahead[WINDOW_MAX];
 };
 
 void learner_init(struct learner *l);
+void learner_fini(struct learner *l);
 
 /* `node` says that every slot up to `chosen` is chosen. */
 void learner_hear(struct learner *l, uint32_t node, uint64_t chosen);
@@ -33,10 +43,10 @@ void learner_hear(struct learner *l, uint32_t node, uint64_t chosen);
 /* The leader of `m`, whose ballot is not below what is promised, says the same. */
 void learner_obey(struct learner *l, const struct paxos_message *m);
 
-/* Moves the chosen prefix as far as the leader's word and own votes reach. */
-void learner_advance(const struct learner *l, struct acceptor *a, struct paxos_output *out);
+/* Moves the chosen prefix as far as the leader's word for own votes, and LEARNs, reach. */
+void learner_advance(struct learner *l, struct acceptor *a, struct paxos_output *out);
 
-/* A LEARN: taken when it is the next slot, else ignored. */
+/* A LEARN: ignored when it is of no slot of the window above the prefix. */
 void learner_take(struct learner *l, struct acceptor *a, const struct paxos_message *m,
                   uint64_t now_ms, struct paxos_output *out);
 
@@ -46,5 +56,7 @@ void learner_ask(struct learner *l, const struct acceptor *a, uint64_t now_ms,
 
 /* The connection to `node` closed: it will not answer. */
 void learner_peer_down(struct learner *l, uint32_t node);
+
+void learner_check(const struct learner *l);
 
 #endif

@@ -98,6 +98,11 @@ bool paxos_can_change(const struct paxos *p)
     return paxos_can_propose(p) && !proposer_has_open(&p->proposer, &p->acceptor);
 }
 
+bool paxos_leaving(const struct paxos *p)
+{
+    return p->leave.on;
+}
+
 uint64_t paxos_peer_chosen(const struct paxos *p, uint32_t node)
 {
     CHECK(node >= 1 && node <= NODES_MAX);
@@ -107,6 +112,7 @@ uint64_t paxos_peer_chosen(const struct paxos *p, uint32_t node)
 void paxos_check(const struct paxos *p)
 {
     acceptor_check(&p->acceptor);
+    learner_check(&p->learner);
     peers_check(&p->peers);
     if (p->role == PAXOS_PREPARING || paxos_reigns(p)) {
         CHECK(ballot_cmp(p->proposer.ballot, p->acceptor.promised) == 0);
@@ -120,6 +126,7 @@ void paxos_check(const struct paxos *p)
     CHECK(IMPLIES(p->role == PAXOS_PREPARING || paxos_reigns(p),     /* P11 */
                   p->proposer.members == p->acceptor.members.number));
     CHECK(IMPLIES(!paxos_reigns(p), p->lease.until_ms == 0));
+    CHECK(IMPLIES(p->leave.slot != 0, p->alien && p->role == PAXOS_FOLLOWER)); /* P12 */
     if (paxos_reigns(p)) proposer_check(&p->proposer, &p->acceptor);
     CHECK(IMPLIES(p->role == PAXOS_LEADING,
                   proposer_has_recovered(&p->proposer, &p->acceptor)));

@@ -190,7 +190,9 @@ void paxos_step(struct paxos *p, const struct paxos_input *in, struct paxos_outp
     reign_hand_over(p, out);
     reign_send_beat(p, out);
     if (paxos_reigns(p)) lease_confirmed(&p->lease, p->peers.round_confirmed);
-    if (!paxos_reigns(p)) learner_ask(&p->learner, &p->acceptor, p->now_ms, out);
+    if (!paxos_reigns(p) && p->leave.slot == 0)
+        learner_ask(&p->learner, &p->acceptor, p->now_ms, out);
+    leave_turn(&p->leave, &p->acceptor, p->now_ms, out);
 
     if (out->writes_count > 0) disk_writes(&p->disk, p->acceptor.write_seq, p->now_ms);
     if (p->peers.round_confirmed > confirmed)
@@ -220,6 +222,7 @@ void paxos_free(struct paxos *p)
 {
     if (p == NULL) return;
     proposer_stop(&p->proposer);
+    learner_fini(&p->learner);
     acceptor_fini(&p->acceptor);
     free(p);
 }
@@ -228,6 +231,7 @@ void paxos_init(struct paxos *p, struct ballot promised, const struct run *run,
                 const struct members *members, uint64_t now_ms)
 {
     proposer_stop(&p->proposer);
+    learner_fini(&p->learner);
     acceptor_fini(&p->acceptor);
     p->role = PAXOS_FOLLOWER;
     p->alien = false;
@@ -240,6 +244,7 @@ void paxos_init(struct paxos *p, struct ballot promised, const struct run *run,
     peers_init(&p->peers, &p->config);
     transfer_init(&p->transfer, &p->config);
     disk_init(&p->disk);
+    leave_init(&p->leave, &p->config);
     lease_init(&p->lease, &p->config,
                promised.round > 0 && members->voters != node_bit(p->config.self), now_ms);
     paxos_check(p);
@@ -249,6 +254,17 @@ void paxos_alien(struct paxos *p, bool alien)
 {
     p->alien = alien;
     if (alien) reign_end(p);
+}
+
+void paxos_leave(struct paxos *p)
+{
+    paxos_alien(p, true);
+    leave_begin(&p->leave, &p->acceptor, p->now_ms);
+}
+
+void paxos_let_go(struct paxos *p, uint32_t node)
+{
+    leave_hear(&p->leave, node, p->leave.slot);
 }
 
 void paxos_restore(struct paxos *p, const struct vote *v)

@@ -138,7 +138,7 @@ struct paxos_send {
 };
 
 enum {
-    PAXOS_WRITES_MAX = WINDOW_MAX + 2,
+    PAXOS_WRITES_MAX = WINDOW_MAX + 3,
     /* Becoming leader re-proposes a whole window; a promise reports one. */
     PAXOS_SENDS_MAX = 2 * WINDOW_MAX + 3 * NODES_MAX + 8,
 };
@@ -180,6 +180,14 @@ void paxos_restore(struct paxos *p, const struct vote *v);
  * which had it before and may have voted.  So this one does not belong (P12), although its
  * id does, until a later configuration means it.  As paxos_init() leaves it, it is none. */
 void paxos_alien(struct paxos *p, bool alien);
+
+/* From the next step on: this server was removed by a slot that it knows as chosen.  It
+ * takes no part any more, learns nothing more, and stays, driven as before, only until the
+ * others can go on without it (leave.h): while paxos_leaving().  paxos_let_go(): `node` goes
+ * by a configuration without this server, as is known otherwise than by a message. */
+void paxos_leave(struct paxos *p);
+bool paxos_leaving(const struct paxos *p);
+void paxos_let_go(struct paxos *p, uint32_t node);
 
 void paxos_step(struct paxos *p, const struct paxos_input *in, struct paxos_output *out);
 

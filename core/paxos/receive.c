@@ -103,7 +103,7 @@ static void on_learn(struct paxos *p, const struct paxos_message *m,
     /* Who reigns learns by counting only.  A slot may be chosen at a higher ballot than its
      * own, with another proposal than its own; were `chosen` to move over such a slot, its
      * followers would take their votes at its ballot for the chosen ones (P8). */
-    if (paxos_reigns(p)) return;
+    if (paxos_reigns(p) || p->leave.slot != 0) return;
     learner_take(&p->learner, &p->acceptor, m, p->now_ms, out);
 }
 
@@ -158,14 +158,27 @@ static void on_heartbeat_ok(struct paxos *p, const struct paxos_message *m)
     peers_answer(&p->peers, m, p->acceptor.members.voters);
 }
 
-/* What every server may say to every other one: this slot is chosen, and what it holds.
- * Who asks for a vote is told no and what is known as chosen: that may be what it lacks to
- * know who belongs, and nobody else may know it. */
+/* Who asks for a vote is told no and what is known as chosen, and that for good: it may be
+ * what the asker lacks to know who belongs, and nobody else may know it; or he was removed,
+ * and only waits for that word (leave.h). */
+static void answer_stranger(const struct paxos *p, const struct paxos_message *m,
+                            struct paxos_output *out)
+{
+    output_send(out, node_bit(m->from), p->acceptor.write_seq,
+                &(struct paxos_message){
+                    .kind = PAXOS_WOULD,
+                    .ballot = p->acceptor.promised,
+                    .round = m->round,
+                    .slot = p->acceptor.chosen,
+                });
+}
+
+/* What every server may say to every other one: this slot is chosen, and what it holds. */
 static void receive_strange(struct paxos *p, const struct paxos_message *m,
                             struct paxos_output *out)
 {
-    if (m->kind == PAXOS_WOULD_YOU)
-        election_answer(&p->election, &p->acceptor, m, p->now_ms, true, out);
+    if (m->kind == PAXOS_WOULD_YOU) answer_stranger(p, m, out);
+    if (m->kind == PAXOS_WOULD) leave_hear(&p->leave, m->from, m->slot);
     if (m->kind == PAXOS_LEARN_REQUEST) on_learn_request(p, m, out);
     if (m->kind == PAXOS_LEARN) on_learn(p, m, out);
 }

@@ -30,6 +30,7 @@ void membership_tell_paxos(struct replica *r)
 {
     const struct member *self = roster_find(&r->membership.roster, r->self);
 
+    if (r->membership.removed) return;
     paxos_alien(r->paxos, self != NULL && self->incarnation != r->config.incarnation);
 }
 
@@ -59,7 +60,7 @@ static bool belongs(const struct replica *r)
 
 void membership_follow(struct replica *r)
 {
-    const bool before = belongs(r);
+    const bool before = belongs(r), stated = r->membership.stated;
 
     if (membership_load(r) != 0) {
         replica_stop(r, machine_slot(&r->machine), "the roster in the state is damaged");
@@ -68,8 +69,23 @@ void membership_follow(struct replica *r)
     membership_tell_paxos(r);
     r->io.members(r->io.ctx);
     if (!before || belongs(r)) return;
-    r->membership.removed = r->stopped = true;
+    r->membership.removed = true;
+    /* Who only believed that it founded this cluster never was a member. */
+    if (stated) paxos_leave(r->paxos);
+    r->stopped = !stated;
     r->io.removed(r->io.ctx);
+}
+
+void replica_leave(struct replica *r)
+{
+    CHECK(!belongs(r) && !r->membership.removed);
+    r->membership.removed = true;
+    paxos_leave(r->paxos);
+}
+
+void replica_let_go(struct replica *r, uint32_t node)
+{
+    paxos_let_go(r->paxos, node);
 }
 
 void membership_applied(struct replica *r, const struct proposal *p, bool counted)

@@ -201,6 +201,7 @@ uint32_t replica_serving(const struct replica *r)
 
 bool replica_hopeless(const struct replica *r)
 {
+    if (r->membership.removed) return true;
     return r->leaderless_ms != 0 && r->time.now_ms - r->leaderless_ms > HOPELESS_MS;
 }
 
@@ -512,6 +513,7 @@ struct replica_status replica_status(const struct replica *r)
         .disk_us = paxos_disk_us(r->paxos),
         .changing = r->reign.round != 0 && membership_is_next(r),
         .removed = r->membership.removed,
+        .leaving = paxos_leaving(r->paxos),
         .pending_writes = r->writes.count,
         .pending_reads = r->reads.count,
         .sessions_leased = stats.leased,

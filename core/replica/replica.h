@@ -81,7 +81,9 @@ struct replica_io {
     void (*recalled)(void *ctx, uint64_t slot, uint64_t zxid_first, uint64_t zxid_last);
     /* The roster that this replica goes by has changed: see replica_roster(). */
     void (*members)(void *ctx);
-    /* This server is no member any more; it takes no part from now on. */
+    /* This server is no member any more: clients are to go elsewhere.  It takes no part from
+     * now on, but is driven on while status.leaving: others may still have to learn from it
+     * that they can go on without it. */
     void (*removed)(void *ctx);
     /* This replica's state differs from the leader's, or cannot go on: stop the server. */
     void (*stop)(void *ctx, uint64_t slot, const char *why);
@@ -117,6 +119,13 @@ void replica_free(struct replica *r);
 /* The founders, known only now: before the first tick, and only on a state that knows no
  * roster of its own yet; else it is ignored. The sets of ids are those of the first start. */
 void replica_found(struct replica *r, const struct roster *founders);
+
+/* This server was a member, and what it has applied says that it is none any more, and it may
+ * be the only one that knows so: as at io.removed, which is not called. Before the first tick. */
+void replica_leave(struct replica *r);
+/* `node` goes by a roster without this server, which was removed: it said so by other means
+ * than a frame. */
+void replica_let_go(struct replica *r, uint32_t node);
 
 /* Who sent a frame, as its connection attests. */
 struct replica_peer {
@@ -167,6 +176,7 @@ struct replica_status {
     bool transferring;    /* leads, and hands over */
     bool changing;        /* leads, and a change of the members is next or on its way */
     bool removed;         /* is no member any more: io.removed was called */
+    bool leaving;         /* removed, and the others may need it still: LEAVE_MS_MAX at most */
     bool installing;      /* gets a peer's state: clients had better go elsewhere */
     uint32_t disk_us;       /* how long own log writes take, smoothed */
     uint64_t pending_writes, pending_reads, sessions_leased, waiting_calls;

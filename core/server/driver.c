@@ -55,6 +55,8 @@ struct driver {
     bool founded;      /* the replica knows who the founders are */
     uint64_t begins_ms; /* takes no part before: FOUND_ALONE_MS */
     bool begun;
+    bool removed;      /* this server was, and has not left yet */
+    bool parts;        /* ... and clients are being told to go elsewhere */
 };
 
 static uint64_t random_seed(void)
@@ -157,8 +159,7 @@ static void io_removed(void *ctx)
 {
     struct driver *d = ctx;
 
-    membership_end(&d->config.datadir->identity, 0, ERR_NO_MEMBER);
-    d->config.ended(d->config.ctx);
+    d->removed = true;
 }
 
 static void io_recalled(void *ctx, uint64_t slot, uint64_t zxid_first, uint64_t zxid_last)
@@ -220,6 +221,10 @@ static void on_refused(void *ctx, uint32_t node, int code)
     struct driver *d = ctx;
     bool joined = d->config.datadir->identity.joined;
 
+    if (d->removed) {
+        replica_let_go(d->replica, node);
+        return;
+    }
     membership_end(&d->config.datadir->identity, node, code);
     if (!joined) _exit(EXIT_FAILURE);
     d->config.ended(d->config.ctx);
@@ -233,6 +238,17 @@ static void follow_members(struct driver *d)
     if (roster->number == 0) return;
     say_members(roster);
     peers_follow(d->peers, roster);
+}
+
+/* Only who has left is noted as gone: one that ends before tells the others when it is
+ * started again. */
+static void follow_removal(struct driver *d)
+{
+    if (!d->parts) d->config.ended(d->config.ctx);
+    d->parts = true;
+    if (replica_status(d->replica).leaving) return;
+    d->removed = false;
+    membership_end(&d->config.datadir->identity, 0, ERR_NO_MEMBER);
 }
 
 /* Who the others are is known once this server has joined. */
@@ -314,6 +330,7 @@ static void on_prepare(uv_prepare_t *prepare)
     c->flush(c->ctx);
     state_turn(d->state, machine_slot(replica_machine(d->replica)));
     if (d->members_changed) follow_members(d);
+    if (d->removed) follow_removal(d);
     if (d->role_changed) log_role(d);
     follow_snapshots(d);
     /* What is left, or got room by the flush, is the next turn's: do not sleep before it.
@@ -489,8 +506,9 @@ static int open_replica(struct driver *d, const struct log_recovered *recovered,
     if (d->replica == NULL) return ERR_DAMAGED;
     log_forget_doubtful(d->log, recovered, &replica_machine(d->replica)->run);
     d->members_changed = true;
-    return membership_expect(&d->config.datadir->identity, replica_roster(d->replica), why,
-                             why_size);
+    d->removed = !membership_is_mine(&d->config.datadir->identity, replica_roster(d->replica));
+    if (d->removed) replica_leave(d->replica);
+    return 0;
 }
 
 /* One that has decided something is known by its directory. */

@@ -28,19 +28,12 @@ static void note(struct identity *i)
     log_line(LOG_ERROR, "server", "msg=\"the removal cannot be noted\" why=\"%s\"", why);
 }
 
-int membership_expect(struct identity *i, const struct roster *applied, char *why,
-                      size_t why_size)
+bool membership_is_mine(const struct identity *i, const struct roster *applied)
 {
     bool newer = applied->number >= i->number; /* else it has its own joining to learn yet */
 
-    if (!i->joined || !newer || applied->number == 0) return 0;
-    if (roster_knows(applied, i->config->id, i->incarnation)) return 0;
-    note(i);
-    snprintf(why, why_size,
-             "this server, %u, is no member of the cluster any more (configuration %u): "
-             "keep it off, or " PEER_COMES_BACK,
-             (unsigned)i->config->id, (unsigned)applied->number);
-    return ERR_NO_MEMBER;
+    if (!i->joined || !newer || applied->number == 0) return true;
+    return roster_knows(applied, i->config->id, i->incarnation);
 }
 
 static const char *reason_of(int code)

@@ -9,10 +9,8 @@
  * later and learns who they are. Where clients find this server only it knows. */
 struct roster membership_founders(const struct identity *i, const struct address *client);
 
-/* Whether a server that starts with this applied roster belongs still. 0, or ERR_NO_MEMBER
- * with one line in `why`: noted for ever. */
-int membership_expect(struct identity *i, const struct roster *applied, char *why,
-                      size_t why_size);
+/* Whether a server that starts with this applied roster belongs still. */
+bool membership_is_mine(const struct identity *i, const struct roster *applied);
 
 /* It does not belong, or not any more: notes it for ever, and says so, once. `node` is who
  * said so, 0 = the replicated state, and `code` what (peers.h). */

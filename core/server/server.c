@@ -17,10 +17,17 @@ enum {
     HAND_OVER_MS = 500, /* the leadership: a transfer, and another try if that failed */
     ANSWER_MS = 300,    /* what was asked before */
     PART_MS = 200,      /* until the clients have closed their ends */
+    LEFT_MS = LEAVE_MS_MAX + 100, /* until the others can go on without a removed one */
     STOP_LOOK_MS = 10,
 };
 
-enum stopping { STOP_NOT = 0, STOP_HANDING_OVER, STOP_ANSWERING, STOP_PARTING };
+enum stopping {
+    STOP_NOT = 0,
+    STOP_HANDING_OVER,
+    STOP_ANSWERING,
+    STOP_PARTING,
+    STOP_LEAVING
+};
 
 struct server {
     struct config *config;
@@ -66,6 +73,8 @@ static bool step_is_done(struct server *s)
         return service_idle(&s->service);
     case STOP_PARTING:
         return s->service.conns_count == 0;
+    case STOP_LEAVING:
+        return !driver_status(s->driver).leaving;
     case STOP_NOT:
         break;
     }
@@ -85,6 +94,8 @@ static void step_next(struct server *s)
     } else if (s->stopping == STOP_ANSWERING) {
         service_part(&s->service);
         step_begin(s, STOP_PARTING, PART_MS);
+    } else if (s->stopping == STOP_PARTING) {
+        step_begin(s, STOP_LEAVING, LEFT_MS);
     } else {
         uv_stop(&s->loop);
     }

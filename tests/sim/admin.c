@@ -79,20 +79,15 @@ void admin_fini(struct world *w)
     free(w->admin);
 }
 
-static const struct roster *in_force(const struct world *w)
+const struct roster *admin_roster(const struct world *w)
 {
     return &w->admin->rosters[w->admin->newest];
-}
-
-nodes_set admin_in_force(const struct world *w)
-{
-    return roster_sets(in_force(w)).voters;
 }
 
 bool admin_counts(const struct server *n)
 {
     return !n->lost && !n->away && !n->disk.damaged && !n->state_damaged &&
-           roster_knows(in_force(n->world), n->id, n->incarnation);
+           roster_knows(admin_roster(n->world), n->id, n->incarnation);
 }
 
 void admin_members(struct server *n)
@@ -113,12 +108,26 @@ void admin_members(struct server *n)
     }
 }
 
-/* Its process ends, once it is through with this step. */
-void admin_removed(struct server *n)
+/* Who was removed tells the others, and ends when they can go on without it. */
+void admin_tick(struct server *n)
 {
-    trace(n->world, "node %u was removed", n->id);
+    const struct replica_status s = replica_status(n->replica);
+
+    if (!s.removed || s.leaving || n->dying) return;
+    trace(n->world, "node %u leaves", n->id);
     n->away = true;
     n->dying = n->world->some_dying = true;
+}
+
+bool admin_was_removed(const struct server *n)
+{
+    const struct roster *known = replica_roster(n->replica);
+    bool was = false;
+
+    for (uint32_t number = 1; number <= known->number; number++) {
+        was = was || roster_knows(&n->world->admin->rosters[number], n->id, n->incarnation);
+    }
+    return was && !roster_knows(known, n->id, n->incarnation);
 }
 
 /* --- B2 --- */
@@ -246,7 +255,7 @@ void admin_answer(struct world *w, uint64_t tag, int code, struct bytes bytes)
  * when somebody is just being seated. */
 static bool may_wipe(const struct world *w, const struct server *n)
 {
-    const struct roster *m = in_force(w);
+    const struct roster *m = admin_roster(w);
 
     if (w->admin->loose || !admin_counts(n)) return false;
     for (uint32_t i = 0; i < m->count; i++) {
@@ -290,7 +299,7 @@ static void start_as_founder(struct server *n)
 /* A member that lost its memory votes no more: without `n` the others must be a quorum. */
 static bool may_go(const struct world *w, const struct server *n)
 {
-    const nodes_set voters = admin_in_force(w);
+    const nodes_set voters = roster_sets(admin_roster(w)).voters;
     const nodes_set left = voters & ~node_bit(n->id);
     nodes_set whole = 0;
 
@@ -326,12 +335,27 @@ static void change_of(struct world *w, struct server *n)
     }
 }
 
-/* Who was removed comes back as another; its process may not even know that it should have
- * ended. */
+/* A majority can go on by the newest roster. */
+static bool is_settled(const struct world *w)
+{
+    const struct roster *m = admin_roster(w);
+    nodes_set know = 0;
+
+    for (uint32_t id = 1; id <= w->options.nodes; id++) {
+        const struct server *n = &w->nodes[id - 1];
+
+        if (n->up && replica_roster(n->replica)->number == m->number) know |= node_bit(id);
+    }
+    return nodes_quorum(know, roster_sets(m).voters);
+}
+
+/* Who was removed comes back as another.  Its process may not know that it should have
+ * ended; but one that is still needed by the others is let be. */
 static void bring_back(struct world *w, struct server *n)
 {
+    if (!n->away && !is_settled(w)) return;
     wipe(n);
-    begin(w, roster_find(in_force(w), n->id) != NULL ? MEMBER_JOIN : MEMBER_ADD, n);
+    begin(w, roster_find(admin_roster(w), n->id) != NULL ? MEMBER_JOIN : MEMBER_ADD, n);
 }
 
 static void next(struct world *w)
@@ -339,7 +363,7 @@ static void next(struct world *w)
     struct server *n = chance(w, 300) ? leader_or_some(w) : some_node(w);
 
     if (n->frozen) return;
-    if (!roster_knows(in_force(w), n->id, n->incarnation)) {
+    if (!roster_knows(admin_roster(w), n->id, n->incarnation)) {
         bring_back(w, n);
     } else {
         change_of(w, n);

@@ -13,13 +13,14 @@
 enum {
     UNAWARE_MS = 3000,  /* nobody leads for so long: the core may not know who belongs */
     CORE_WORK_MS = 300, /* of plain work, before new requests end */
+    BUSY_SLOTS = SIM_SLOTS_MAX * 3 / 4, /* a life that used up so many is long enough */
     PROGRESS_LIMIT_MS = 20000, /* near 60 elections; a dead client's session ends in 4 s */
 };
 
 /* A quorum of servers with whole disks, drawn at random. */
 static nodes_set draw_core(struct world *w)
 {
-    const nodes_set voters = admin_in_force(w);
+    const nodes_set voters = roster_sets(admin_roster(w)).voters;
     uint32_t wanted = (uint32_t)__builtin_popcount(voters) / 2 + 1;
     nodes_set core = 0;
 
@@ -57,23 +58,37 @@ static void run_for(struct world *w, uint64_t ms)
         world_step(w);
 }
 
-/* Wakes as many more of these voters as make those that are whole a quorum of them. */
-static void grow_to_quorum(struct world *w, nodes_set voters)
+/* Those of its voters that have the memory it counts on. */
+static nodes_set whole_voters(const struct world *w, const struct roster *m)
 {
+    nodes_set whole = 0;
+
+    for (uint32_t i = 0; i < w->options.nodes; i++) {
+        const struct server *n = &w->nodes[i];
+
+        if (n->lost || n->away || n->disk.damaged || n->state_damaged) continue;
+        if (roster_knows(m, n->id, n->incarnation)) whole |= node_bit(n->id);
+    }
+    return whole & roster_sets(m).voters;
+}
+
+/* Wakes as many more of its voters as make those that are whole a quorum of them. */
+static void grow_to_quorum(struct world *w, const struct roster *m)
+{
+    const int voters = __builtin_popcount(roster_sets(m).voters);
+    const nodes_set whole = whole_voters(w, m);
     nodes_set more = w->healed;
     uint32_t first = (uint32_t)rng_below(&w->rng, w->options.nodes);
 
     for (uint32_t i = 0; i < w->options.nodes; i++) {
-        uint32_t at = (first + i) % w->options.nodes;
-
-        if (2 * __builtin_popcount(more & voters) > __builtin_popcount(voters)) break;
-        if (admin_counts(&w->nodes[at])) more |= node_bit(at + 1) & voters;
+        if (2 * __builtin_popcount(more & whole) > voters) break;
+        more |= node_bit((first + i) % w->options.nodes + 1) & whole;
     }
     if (more != w->healed) faults_heal(w, more);
 }
 
-/* The voters of the newest roster that a server of the core knows. */
-static nodes_set voters_known(const struct world *w)
+/* The newest roster that a server of the core knows; NULL: none. */
+static const struct roster *newest_known(const struct world *w)
 {
     const struct roster *newest = NULL;
 
@@ -85,7 +100,7 @@ static nodes_set voters_known(const struct world *w)
         known = replica_roster(n->replica);
         if (newest == NULL || known->number > newest->number) newest = known;
     }
-    return newest == NULL ? 0 : roster_sets(newest).voters;
+    return newest;
 }
 
 /* A change that was asked for before may leave the core without a quorum: then it gets one.
@@ -93,9 +108,12 @@ static nodes_set voters_known(const struct world *w)
  * be found out from a quorum of the roster before it. */
 static void follow_members(struct world *w, uint64_t healed_us)
 {
-    grow_to_quorum(w, admin_in_force(w));
+    const struct roster *known;
+
+    grow_to_quorum(w, admin_roster(w));
     if (w->now_us < healed_us + 1000 * UNAWARE_MS || world_leader(w) != 0) return;
-    grow_to_quorum(w, voters_known(w));
+    known = newest_known(w);
+    if (known != NULL) grow_to_quorum(w, known);
 }
 
 static void expect_progress(struct world *w, const char *among)
@@ -137,6 +155,7 @@ void life_run(struct world *w)
     clients_start(w);
     faults_start(w);
     admin_start(w);
-    run_for(w, w->options.life_ms);
+    while (w->now_us < 1000 * (uint64_t)w->options.life_ms && w->stats.slots < BUSY_SLOTS)
+        world_step(w);
     life_end(w);
 }

@@ -333,13 +333,14 @@ void admin_init(struct world *w);
 void admin_fini(struct world *w);
 void admin_start(struct world *w);
 struct roster admin_founders(const struct server *n); /* as that server believes */
-nodes_set admin_in_force(const struct world *w); /* the voters, as anybody knows by now */
+const struct roster *admin_roster(const struct world *w); /* the newest anybody knows */
 bool admin_counts(const struct server *n);       /* it is a member, and has its memory */
 void admin_members(struct server *n);            /* it goes by another roster */
-void admin_removed(struct server *n);
 /* Damage may cost this server its memory, and nothing else. */
 bool admin_may_lose(const struct world *w, const struct server *n);
 void admin_lost(struct server *n); /* it did: it is another one from now on, and joins */
+void admin_tick(struct server *n);               /* its process ends when it has left */
+bool admin_was_removed(const struct server *n);  /* by what it knows itself */
 /* A ballot proposes, under the configuration that its server goes by now. */
 void admin_ballot_acts(struct server *n, struct ballot ballot);
 nodes_set admin_voters(const struct world *w, struct ballot ballot);

@@ -205,14 +205,20 @@ static void io_applied(void *ctx, uint64_t slot, const struct proposal *p, bool 
     checks_applied(n->world, n, slot, p, counted);
 }
 
+/* What a server finds out while it dies, nobody knows. */
 static void io_members(void *ctx)
 {
-    admin_members(ctx);
+    struct server *n = ctx;
+
+    if (!n->dying) admin_members(n);
 }
 
+/* It goes on until it has left: see tick(). */
 static void io_removed(void *ctx)
 {
-    admin_removed(ctx);
+    struct server *n = ctx;
+
+    trace(n->world, "node %u was removed", n->id);
 }
 
 static void io_stop(void *ctx, uint64_t slot, const char *why)
@@ -274,6 +280,7 @@ static void tick(struct world *w, void *ctx)
     n->told_full = disk_is_full(n);
     replica_full(n->replica, n->told_full);
     replica_tick(n->replica, node_time(n));
+    admin_tick(n);
     node_soon(n);
     world_at(w, 1000 * TICK_MS + rng_below(&w->rng, 1000), tick, e);
 }
@@ -387,6 +394,7 @@ void node_start(struct server *n)
         blob_unref(kept.votes[i].proposal.batch);
     }
     n->history = checks_history(w, machine_slot(replica_machine(n->replica)));
+    if (admin_was_removed(n)) replica_leave(n->replica);
     n->up = true;
     n->turning = false;
     world_at(w, rng_below(&w->rng, 10000), tick, node_event(n));
@@ -492,14 +500,21 @@ bool node_dies_here(struct server *n)
     return true;
 }
 
+/* Of several that believe they lead the one with the highest ballot does. */
 uint32_t world_leader(const struct world *w)
 {
+    struct ballot highest = { 0 };
+
     for (uint32_t id = 1; id <= w->options.nodes; id++) {
         const struct server *n = &w->nodes[id - 1];
 
-        if (n->up && !n->frozen && replica_status(n->replica).serving) return id;
+        if (!n->up || n->frozen) continue;
+
+        const struct replica_status s = replica_status(n->replica);
+
+        if (s.serving && ballot_cmp(s.ballot, highest) > 0) highest = s.ballot;
     }
-    return 0;
+    return highest.node;
 }
 
 bool world_left_out(const struct server *n)

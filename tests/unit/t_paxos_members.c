@@ -381,6 +381,107 @@ static void whoever_asks_for_a_vote_with_more_known_is_learned_from(void)
     OK(sent(PAXOS_WOULD)->message.yes); /* the asker knows whether this one votes */
 }
 
+static void nobody_is_its_predecessor(void)
+{
+    restarted(1, (struct ballot){ 0 }, 1); /* it learns of a time when its id voted alone */
+    paxos_alien(p, true);
+    tick(10 * ELECTION_MAX_MS);
+    IS(paxos_role(p), PAXOS_FOLLOWER);
+    IS(out.sends_count + out.writes_count, 0);
+    receive(2, (struct paxos_message){ .kind = PAXOS_WOULD_YOU, .round = 9, .slot = 1 });
+    OK(!sent(PAXOS_WOULD)->message.yes);
+    receive(2,
+            (struct paxos_message){ .kind = PAXOS_PREPARE, .ballot = { 6, 2 }, .slot = 2 });
+    IS(out.sends_count + out.writes_count, 0);
+    learn(2, changing(2, 1, (struct members){ 2, 3, 0 }));
+    OK(out.members_changed);
+    paxos_alien(p, false); /* now its id means itself */
+    tick(10 * ELECTION_MAX_MS);
+    IS(paxos_role(p), PAXOS_ASKING);
+}
+
+/* Who was removed. */
+
+static const struct members OTHERS = { .number = 9, .voters = 14 };
+
+static void removed(void)
+{
+    restarted_among(OTHERS, (struct ballot){ 4, 1 }, 6);
+    paxos_leave(p);
+    tick(0);
+}
+
+static void knows(uint32_t from, uint64_t chosen)
+{
+    receive(from, (struct paxos_message){ .kind = PAXOS_WOULD, .round = 1, .slot = chosen });
+}
+
+static void who_was_removed_stays_until_a_quorum_of_those_left_knows(void)
+{
+    removed();
+    IS(sent(PAXOS_WOULD_YOU)->to, 14);
+    IS(sent(PAXOS_WOULD_YOU)->message.slot, 6);
+    knows(2, 6);
+    knows(3, 5);
+    OK(paxos_leaving(p));
+    tick(HEARTBEAT_MS);
+    IS(sent(PAXOS_WOULD_YOU)->to, 12);
+    knows(3, 7);
+    OK(!paxos_leaving(p));
+    tick(HEARTBEAT_MS);
+    IS(out.sends_count, 0);
+}
+
+static void who_was_removed_teaches_and_learns_no_more(void)
+{
+    removed();
+    receive(2, (struct paxos_message){ .kind = PAXOS_LEARN_REQUEST, .slot = 6 });
+    IS(out.serve.to, 2);
+    knows(3, 9);
+    IS(sent(PAXOS_LEARN_REQUEST), NULL);
+    learn(3, vote_of(7, 5, 2, 1));
+    IS(out.chosen_count + out.writes_count, 0);
+    receive(2,
+            (struct paxos_message){ .kind = PAXOS_PREPARE, .ballot = { 6, 2 }, .slot = 7 });
+    IS(out.sends_count + out.writes_count, 0);
+}
+
+static void who_was_removed_waits_no_longer_than_is_of_use(void)
+{
+    removed();
+    tick(LEAVE_MS_MAX - 1);
+    OK(paxos_leaving(p));
+    tick(1);
+    OK(!paxos_leaving(p));
+}
+
+static void who_refuses_a_removed_server_knows(void)
+{
+    removed();
+    paxos_let_go(p, 4);
+    knows(2, 6);
+    OK(!paxos_leaving(p));
+}
+
+/* What it says to who goes must outlive a crash. */
+static void a_change_on_a_leaders_word_is_written_before_a_stranger_hears_of_it(void)
+{
+    fresh(THREE);
+    heartbeat(3, 5, 0);
+    struct vote v = changing(1, 5, (struct members){ 2, 3, 0 });
+    receive(3, (struct paxos_message){ .kind = PAXOS_ACCEPT,
+                                       .ballot = { 5, 3 },
+                                       .slot = 1,
+                                       .vote.proposal = v.proposal });
+    heartbeat(3, 5, 1);
+    OK(out.members_changed);
+    IS(out.writes_count, 1);
+    IS(out.writes[0].chosen, 1);
+    receive(3, (struct paxos_message){ .kind = PAXOS_WOULD_YOU, .round = 1, .slot = 1 });
+    IS(sent(PAXOS_WOULD)->message.slot, 1);
+    IS(sent(PAXOS_WOULD)->after, seq_last);
+}
+
 /* A change by others. */
 
 static void who_votes_no_more_stops_asking(void)
@@ -446,6 +547,12 @@ int main(void)
     TEST(a_stranger_is_heard_only_as_one_who_knows_more);
     TEST(a_stranger_is_taught);
     TEST(whoever_asks_for_a_vote_with_more_known_is_learned_from);
+    TEST(nobody_is_its_predecessor);
+    TEST(who_was_removed_stays_until_a_quorum_of_those_left_knows);
+    TEST(who_was_removed_teaches_and_learns_no_more);
+    TEST(who_was_removed_waits_no_longer_than_is_of_use);
+    TEST(who_refuses_a_removed_server_knows);
+    TEST(a_change_on_a_leaders_word_is_written_before_a_stranger_hears_of_it);
     TEST(who_votes_no_more_stops_asking);
     TEST(a_candidate_that_hears_of_a_change_gives_up_its_ballot);
     TEST(a_leader_that_left_is_not_waited_for);

@@ -174,11 +174,57 @@ static void missing_slots_are_asked_for_at_a_pace(void)
     learn_from(2, 3, 5, false);
     IS(out.chosen_count, 0); /* not the next */
     learn_from(2, 2, 5, true);
-    IS(sent(PAXOS_LEARN_REQUEST)->message.slot, 3); /* that was the last: ask on */
+    IS(out.chosen_count, 2);
+    IS(sent(PAXOS_LEARN_REQUEST)->message.slot, 4); /* that was the last: ask on */
     tick(20);
-    IS(sent(PAXOS_LEARN_REQUEST)->message.slot, 3); /* lost: ask again */
+    IS(sent(PAXOS_LEARN_REQUEST)->message.slot, 4); /* lost: ask again */
     tick(20);
     OK(sent(PAXOS_LEARN_REQUEST) == NULL); /* but ever more seldom */
+}
+
+static void learned_slots_may_come_in_any_order(void)
+{
+    fresh(THREE);
+    heartbeat(2, 1, 9);
+    learn_from(2, 4, 9, true);
+    learn_from(2, 2, 9, false);
+    learn_from(2, 3, 9, false);
+    learn_from(2, 2, 9, false);
+    IS(out.chosen_count + out.sends_count, 0); /* the end came, the rest is on its way */
+    learn_from(2, 1, 9, false);
+    IS(out.chosen_count, 4);
+    IS(out.writes_count, 4);
+    IS(out.writes[3].vote.slot, 4);
+    IS(out.writes[3].chosen, 4);
+    IS(sent(PAXOS_LEARN_REQUEST)->message.slot, 5);
+}
+
+static void slots_beyond_the_window_are_not_kept(void)
+{
+    fresh(THREE);
+    learn_from(2, WINDOW_MAX + 1, 99, true);
+    learn_from(2, 2, 99, false);
+    for (uint32_t slot = 3; slot <= WINDOW_MAX; slot++)
+        learn_from(2, slot, 99, false);
+    learn_from(2, 1, 99, false);
+    IS(out.chosen_count, WINDOW_MAX);
+    learn_from(2, WINDOW_MAX + 2, 99, false);
+    learn_from(2, WINDOW_MAX + 1, 99, false);
+    IS(out.chosen_count, 2);
+}
+
+/* What is kept may become known on the leader's word before its turn. */
+static void what_was_kept_is_forgotten_when_its_slot_is_passed(void)
+{
+    fresh(THREE);
+    learn_from(2, 2, 2, true);
+    accept_from(3, 2, 1, 1);
+    accept_from(3, 2, 2, 2);
+    heartbeat(3, 2, 2);
+    IS(out.chosen_count, 2);
+    learn_from(2, WINDOW_MAX + 2, 99, true); /* in the same place */
+    IS(out.chosen_count, 0);
+    IS(paxos_chosen(p), 2);
 }
 
 static void only_known_slots_are_served(void)
@@ -260,6 +306,9 @@ int main(void)
     TEST(a_leader_learns_by_counting_only);
     TEST(a_follower_moves_on_with_votes_of_the_leaders_very_ballot);
     TEST(missing_slots_are_asked_for_at_a_pace);
+    TEST(learned_slots_may_come_in_any_order);
+    TEST(slots_beyond_the_window_are_not_kept);
+    TEST(what_was_kept_is_forgotten_when_its_slot_is_passed);
     TEST(only_known_slots_are_served);
     TEST(a_heartbeat_is_answered_when_an_answer_is_wanted);
     TEST(a_read_round_is_confirmed_by_a_quorum_that_answered_it);
