@@ -7,9 +7,9 @@
 -- Invariant B1  Nobody is answered that a round has begun before its members are complete.
 --           B2  Nobody is answered that a round is over while a member of it is in it.
 --           B3  Nobody enters a round that is complete: he waits for the next one.
--- Liveness  Who dies before his round is complete makes room for another. Who dies in it has
---           left it. Of the leavers only the first waits for a member, so a round ends after
---           as many runs as it has members.
+-- Liveness  Who dies before his round is complete makes room for another. Who dies in it
+--           has left it. Of the leavers only the first waits for a member, so a round ends
+--           after as many runs as it has members.
 
 local barrier <const> = {}
 
@@ -66,7 +66,9 @@ function barrier.enter(tx, args)
   if not mine then
     if round_full(tx, path) >= round then return tx:wait(path) end
     tx:create(member, tostring(round), EPHEMERAL)
-    if size(tx, path .. "/members") == args.count then tx:set(path .. "/full", tostring(round)) end
+    if size(tx, path .. "/members") == args.count then
+      tx:set(path .. "/full", tostring(round))
+    end
   end
   if round_full(tx, path) >= (mine or round) then
     return { path = path, member = tx.id, round = mine or round }
@@ -90,7 +92,8 @@ function barrier.leave(tx, args)
   local _, round <const> = read(tx, path)
   if not round then tx:fail("there is no barrier " .. path) end
 
-  if tx:exists(members .. "/" .. args.member) then tx:delete(members .. "/" .. args.member) end
+  local member <const> = members .. "/" .. args.member
+  if tx:exists(member) then tx:delete(member) end
   if round == args.round and size(tx, members) == 0 then end_round(tx, path, round) end
   if round > args.round or size(tx, members) == 0 then
     if tx:exists(leaver) then tx:delete(leaver) end
@@ -100,8 +103,8 @@ function barrier.leave(tx, args)
   return tx:wait(path, tx:previous(leaver) or tx:first(members))
 end
 
---- The call timed out or was withdrawn: who waited to enter is out again; who waited for the
--- others to leave has left all the same.
+--- The call timed out or was withdrawn: who waited to enter is out again; who waited for
+-- the others to leave has left all the same.
 function barrier.cancel(tx, args, name)
   local directory <const> = name == "enter" and "/members/" or "/leavers/"
   local mine <const> = args.path .. directory .. tx.id

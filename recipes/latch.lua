@@ -34,7 +34,8 @@ end
 
 --- Something is done.
 -- @param args.path  the latch
--- @param args.by    how many things; 1 if left out. More than are left is as many as are left
+-- @param args.by    how many things; 1 if left out. More than are left is as many as are
+--         left
 -- @return {left = integer, open = boolean}
 function latch.count_down(tx, args)
   tx:check(args, { path = "path", by = "natural?" })

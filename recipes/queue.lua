@@ -1,14 +1,16 @@
 -- queue.lua -- items for whoever comes first, in order; with priorities, bounds and claims.
 --
--- Tree      <path>/items/500-0000000042   an item: its priority, then its number
---           <path>/takers/0000000042      ephemeral; a waiting call's place, the lowest is next
---           <path>/calls/<call id>        ephemeral; the path of that call's place
---           <path>/claimed/<item>         an item that somebody works on ...
---           <path>/claims/<item>          ... and, ephemeral, who; its czxid is the token.
---                                         Without it the item is to be taken again
+-- Tree      <path>/items/500-0000000042  an item: its priority, then its number
+--           <path>/takers/0000000042     ephemeral; a waiting call's place; the lowest is
+--                                        next
+--           <path>/calls/<call id>       ephemeral; the path of that call's place
+--           <path>/claimed/<item>        an item that somebody works on ...
+--           <path>/claims/<item>         ... and, ephemeral, who; its czxid is the token.
+--                                        Without it the item is to be taken again
 -- Invariant U1  An item that was added is taken once, or is there.
---           U2  Items of one priority are taken in the order in which they were added, lower
---               priorities first. A claimed item whose worker died comes before all others.
+--           U2  Items of one priority are taken in the order in which they were added,
+--               lower priorities first. A claimed item whose worker died comes before all
+--               others.
 --           U3  Takers are served in the order in which they came.
 --           U4  A place and its entry in calls come and go in one transaction.
 -- Liveness  The first taker waits for items and for claims that end, each other one for the
@@ -60,7 +62,8 @@ local function find_item(tx, path)
 end
 
 local function check_add(tx, args)
-  tx:check(args, { path = "path", value = "string", priority = "natural?", max = "natural?" })
+  tx:check(args, { path = "path", value = "string", priority = "natural?",
+                   max = "natural?" })
   if #args.value > VALUE_BYTES_MAX then
     tx:fail("value is longer than " .. VALUE_BYTES_MAX .. " bytes")
   end
@@ -73,13 +76,15 @@ end
 -- @param args.path      the queue's directory, created on first use
 -- @param args.value     any bytes, at most 1000000
 -- @param args.priority  0 to 999, lower ones are taken first; 500 if left out
--- @param args.max       refuse if so many items wait already; the details then hold how many
+-- @param args.max       refuse if so many items wait already; the details then hold how
+--         many
 -- @return {item = string}  its name
 function queue.add(tx, args)
   check_add(tx, args)
   local items <const> = args.path .. "/items"
-  if args.max and size(tx, items) >= args.max then
-    tx:fail("the queue is full: " .. size(tx, items) .. " items", { size = size(tx, items) })
+  local count <const> = size(tx, items)
+  if args.max and count >= args.max then
+    tx:fail("the queue is full: " .. count .. " items", { size = count })
   end
   local prefix <const> = string.format("%s/%03d-", items, args.priority or PRIORITY)
   return { item = tx:create(prefix, args.value, ITEM):sub(#items + 2) }
@@ -115,10 +120,11 @@ local function take_out(tx, path, item)
   return { item = item_name(path, item), value = value }
 end
 
---- Take the next item, waiting for one if need be. It is gone then: see claim for items that
--- must not be lost with the one who works on them.
+--- Take the next item, waiting for one if need be. It is gone then: see claim for items
+-- that must not be lost with the one who works on them.
 -- @param args.path  the queue's directory
--- @param args.try   true: do not wait; the answer is nil when there is no item, or others wait
+-- @param args.try   true: do not wait; the answer is nil when there is no item, or others
+--         wait
 -- @return {item = string, value = string}
 function queue.take(tx, args)
   tx:check(args, { path = "path", try = "boolean?" })
@@ -137,8 +143,8 @@ end
 --- Take the next item to work on it: it is gone once it is done, and comes back if the
 -- session ends before.
 -- @param args.path, args.try  as in take
--- @return {item = string, value = string, path = string, token = integer}  path and token to
---         put into a guard, so that a worker of the past changes nothing
+-- @return {item = string, value = string, path = string, token = integer}  path and token
+--         to put into a guard, so that a worker of the past changes nothing
 function queue.claim(tx, args)
   tx:check(args, { path = "path", try = "boolean?" })
   return serve(tx, args, claim_it)
@@ -180,8 +186,8 @@ end
 
 --- What there is.
 -- @param args.path  the queue's directory
--- @return {size = integer, claimed = integer, waiting = integer, next = string}  items, items
---         that are worked on, calls that wait, the value of the next item (nil: none)
+-- @return {size = integer, claimed = integer, waiting = integer, next = string}  items,
+--         items that are worked on, calls that wait, the value of the next item (nil: none)
 function queue.peek(tx, args)
   tx:check(args, { path = "path" })
   local path <const>, item <const> = args.path, find_item(tx, args.path)

@@ -7,8 +7,8 @@
 -- Invariant M1  The weights of the holders add up to the limit at most, at each grant.
 --           M2  Nobody is granted while an earlier place is in the queue.
 --           M3  A place and its entry in calls come and go in one transaction.
--- Liveness  The first waiter waits for holders to go, each other one for the place before its
---           own. One that is heavy is not passed by those behind it, so it is served.
+-- Liveness  The first waiter waits for holders to go, each other one for the place before
+--           its own. One that is heavy is not passed by those behind it, so it is served.
 
 local semaphore <const> = {}
 
@@ -50,7 +50,9 @@ end
 -- The limit is the first one's word; the others must say the same, or nothing.
 local function open(tx, args)
   local limit <const> = limit_of(tx, args.path)
-  if not limit and not args.limit then tx:fail("limit is missing: nobody has set it yet") end
+  if not limit and not args.limit then
+    tx:fail("limit is missing: nobody has set it yet")
+  end
   if not limit then tx:create(args.path, tostring(args.limit), { parents = true }) end
   if limit and args.limit and args.limit ~= limit then
     tx:fail("the limit is " .. limit .. ", not " .. args.limit, { limit = limit })
@@ -62,7 +64,8 @@ local function open(tx, args)
 end
 
 local function check_acquire(tx, args)
-  tx:check(args, { path = "path", limit = "natural?", weight = "natural?", try = "boolean?" })
+  tx:check(args, { path = "path", limit = "natural?", weight = "natural?",
+                   try = "boolean?" })
   if args.limit and args.limit < 1 then tx:fail("limit must be 1 or more") end
   if args.weight and args.weight < 1 then tx:fail("weight must be 1 or more") end
 end

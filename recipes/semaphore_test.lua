@@ -21,8 +21,8 @@ end)
 
 test("weights count", function(t)
   local client <const> = t:session()
-  local heavy <const>, light <const>, second <const> = acquire(client, 2), acquire(client, 1),
-                                                       acquire(client, 2)
+  local heavy <const>, light <const> = acquire(client, 2), acquire(client, 1)
+  local second <const> = acquire(client, 2)
   t:ok(second:waits())
   release(client, light)
   t:ok(second:waits(), "one of three is free, and two are wanted")
@@ -69,7 +69,8 @@ test("the limit is one number for all, until it is changed", function(t)
   acquire(client)
   t:refused(client:start("semaphore.acquire", { path = "/s", limit = 4 }),
             "the limit is 3, not 4")
-  t:refused(client:start("semaphore.acquire", { path = "/s", weight = 4 }), "more than the limit")
+  t:refused(client:start("semaphore.acquire", { path = "/s", weight = 4 }),
+            "more than the limit")
   local waiting <const> = acquire(client, 3)
   t:equal(t:call("semaphore.resize", { path = "/s", limit = 2 }), { limit = 2, used = 1 })
   t:ok(waiting:waits(), "it is wanted that the limit is raised again")
