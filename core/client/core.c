@@ -63,7 +63,7 @@ void core_end(struct client_core *c, int code)
 bool code_is_for_now(int code)
 {
     return code == ERR_BUSY || code == ERR_NO_QUORUM || code == ERR_STOPPING ||
-           code == ERR_PENDING;
+           code == ERR_PENDING || code == ERR_DISK_FULL;
 }
 
 uint64_t core_retry_ms(struct client_core *c, uint64_t now_ms)
@@ -71,12 +71,13 @@ uint64_t core_retry_ms(struct client_core *c, uint64_t now_ms)
     return now_ms + RETRY_MS_MIN + rng_below(&c->rng, RETRY_MS_MAX - RETRY_MS_MIN + 1);
 }
 
-/* A busy server is asked again; one without a quorum is left after a while, since it may be
- * the only one cut off; one that stops, or knows no session of ours, is left at once. */
+/* A busy server is asked again; one without a quorum, or without space, is left after a while,
+ * since it may be the only one; one that stops, or knows no session of ours, is left at once. */
 void core_refused(struct client_core *c, uint64_t now_ms, int code)
 {
     const bool stay = code == ERR_BUSY || code == ERR_PENDING ||
-                      (code == ERR_NO_QUORUM && now_ms - c->connected_ms < STAY_MS);
+                      ((code == ERR_NO_QUORUM || code == ERR_DISK_FULL) &&
+                       now_ms - c->connected_ms < STAY_MS);
 
     if (!stay) c->wants_other = true;
 }

@@ -16,7 +16,9 @@
 #include "core/base/hash.h"
 #include "core/machine/batch.h"
 #include "core/replica/frame.h"
+#include "tests/sim/hearing.h"
 #include "tests/sim/sim.h"
+#include "tests/sim/tenure.h"
 
 enum { BALLOTS_MAX = 8, CREATED_MAX = 1 << 14, ZXIDS_MAX = 1 << 15, ACKS_MAX = 256,
        TAGS_MAX = 1 << 14 };
@@ -200,6 +202,21 @@ static void once_without_session(struct world *w, const struct txn *t)
     }
 }
 
+static void judge_ops(struct world *w, const struct txn *t)
+{
+    struct reader ops = reader_of(t->ops);
+    struct op op;
+
+    while (reader_left(&ops) > 0 && op_decode(&ops, &op) == 0) {
+        tenure_op(w, &op);
+        if (op.kind == OP_CREATE) hearing_op(w, HEARING_CREATED, op.path, op.data);
+        if (op.kind == OP_SET) hearing_op(w, HEARING_CHANGED, op.path, op.data);
+        if (op.kind == OP_DELETE) hearing_op(w, HEARING_DELETED, op.path, op.data);
+        if (op.kind == OP_SESSION_CLOSE && t->origin == 0) clients_expired(w, op.owner);
+        if (op.kind == OP_MEMBERS) (void)roster_decode(op.data, &w->checks->roster);
+    }
+}
+
 static void remember_zxids(struct world *w, struct slot_truth *truth,
                            const struct proposal *p)
 {
@@ -217,13 +234,10 @@ static void remember_zxids(struct world *w, struct slot_truth *truth,
         w->checks->zxids[zxid] = (struct told){ t.session, t.seq, true };
         once_without_session(w, &t);
 
-        struct reader ops = reader_of(t.ops);
-        struct op op;
-
-        while (reader_left(&ops) > 0 && op_decode(&ops, &op) == 0) {
-            if (op.kind == OP_SESSION_CLOSE && t.origin == 0) clients_expired(w, op.owner);
-            if (op.kind == OP_MEMBERS) (void) roster_decode(op.data, &w->checks->roster);
-        }
+        hearing_txn(w, zxid);
+        tenure_txn(w, &t);
+        judge_ops(w, &t);
+        tenure_txn_end(w);
     }
 }
 

@@ -17,8 +17,7 @@ static void move(struct client *c, uint32_t server)
     asks_send_all(c, server, true);
 }
 
-/* Anyone, or during the healing one of those that are whole. */
-static uint32_t some_server(struct world *w)
+uint32_t world_some_server(struct world *w)
 {
     uint32_t at;
 
@@ -100,7 +99,7 @@ static void live_awake(struct client *c)
 
     if (!w->nodes[c->server].up || c->cut_off || (has_late(c) && chance(w, 60)) ||
         chance(w, 3)) {
-        move(c, some_server(w));
+        move(c, world_some_server(w));
     }
     if (c->session == 0) {
         ask_new(c, OPEN);
@@ -111,7 +110,7 @@ static void live_awake(struct client *c)
     if (c->seq - c->ack >= SIM_DEPTH * 3) return;
     if (c->owed) {
         ask_proof(c);
-    } else if (!c->stopping) {
+    } else if (!c->stopping && !world_is_full(w)) {
         next_ask(c);
     } else if (c->lock_token != 0) {
         ask_new(c, UNLOCK);
@@ -159,7 +158,7 @@ void clients_pause(struct world *w, uint64_t ms)
 void clients_ask_twice(struct world *w)
 {
     for (uint32_t i = 0; i < w->options.clients; i++) {
-        asks_send_all(&w->clients[i], some_server(w), false);
+        asks_send_all(&w->clients[i], world_some_server(w), false);
     }
 }
 
@@ -169,7 +168,7 @@ void clients_heal(struct world *w)
 {
     for (uint32_t i = 0; i < w->options.clients; i++) {
         w->clients[i].paused_until_us = 0;
-        move(&w->clients[i], some_server(w));
+        move(&w->clients[i], world_some_server(w));
     }
 }
 

@@ -1,6 +1,7 @@
 /* faults.c -- what goes wrong, and when: every kind by its name, drawn from those that this
  * seed allows. Cut links are in partitions.c, damage to disks in disk.c. */
 #include "core/base/check.h"
+#include "tests/sim/guests.h"
 #include "tests/sim/sim.h"
 
 /* --- whom it strikes --- */
@@ -307,6 +308,30 @@ bool fault_ask_twice(struct world *w)
     return true;
 }
 
+bool fault_guest_naps(struct world *w)
+{
+    guests_nap(w);
+    return w->options.guests > 0;
+}
+
+bool fault_guests_cut(struct world *w)
+{
+    guests_cut(w);
+    return w->options.guests > 0;
+}
+
+bool fault_guests_stall(struct world *w)
+{
+    guests_stall(w);
+    return w->options.guests > 0;
+}
+
+bool fault_guest_dies(struct world *w)
+{
+    guests_die(w);
+    return w->options.guests > 0;
+}
+
 /* --- the table --- */
 
 static const struct {
@@ -374,4 +399,5 @@ void faults_heal(struct world *w, nodes_set whole)
         }
     }
     clients_heal(w);
+    guests_heal(w);
 }

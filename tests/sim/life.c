@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "core/base/check.h"
+#include "tests/sim/guests.h"
 #include "tests/sim/sim.h"
 
 enum {
@@ -120,12 +121,13 @@ static void expect_progress(struct world *w, const char *among)
 {
     uint64_t limit_us = w->now_us + 1000 * PROGRESS_LIMIT_MS;
 
-    while (!clients_idle(w) || world_leader(w) == 0 || !same_everywhere(w)) {
+    while (!clients_idle(w) || !guests_idle(w) || world_leader(w) == 0 || !same_everywhere(w)) {
         world_step(w);
         follow_members(w, limit_us - 1000 * PROGRESS_LIMIT_MS);
         if (w->now_us < limit_us) continue;
         world_print(w);
         clients_print(w);
+        guests_print(w);
         broken(w, "no progress: for %u s %s were healed and something is still open",
                PROGRESS_LIMIT_MS / 1000, among);
     }
@@ -137,12 +139,14 @@ void life_end(struct world *w)
     clients_prove(w);
     run_for(w, CORE_WORK_MS);
     clients_stop(w);
+    guests_stop(w);
     expect_progress(w, "the servers of a quorum");
 
     faults_heal(w, ~(nodes_set)0);
     expect_progress(w, "all servers");
     checks_end(w);
     clients_check_end(w);
+    guests_check_end(w);
     for (uint32_t i = 0; i < w->options.nodes; i++) {
         if (!w->nodes[i].up) continue;
         w->stats.spared += replica_status(w->nodes[i].replica).rounds_spared;
@@ -153,6 +157,7 @@ void life_end(struct world *w)
 void life_run(struct world *w)
 {
     clients_start(w);
+    guests_start(w);
     faults_start(w);
     admin_start(w);
     while (w->now_us < 1000 * (uint64_t)w->options.life_ms && w->stats.slots < BUSY_SLOTS)

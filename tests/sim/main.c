@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "core/base/check.h"
+#include "tests/sim/guests.h"
 #include "tests/sim/jobs.h"
 
 /* A seed takes milliseconds; one that goes round in circles, and one that ends in a CHECK
@@ -49,6 +50,7 @@ static void run_seed(uint64_t seed, bool traced, struct stats *stats)
     world_init(w, &o);
     life_run(w);
     *stats = w->stats;
+    guests_fini(w);
     clients_fini(w);
     world_fini(w);
     free(w);
@@ -72,9 +74,14 @@ static void print_sum(const struct stats *s, double took)
     printf("in all: slots %" PRIu64 ", void batches %" PRIu64 ", sessions expired %" PRIu64
            ", locks granted %" PRIu64 ", guarded writes %" PRIu64 " (refused %" PRIu64
            "), restarts %" PRIu64 ", states installed %" PRIu64 ", members changed %" PRIu64
-           " (joined %" PRIu64 "), read rounds spared by leases %" PRIu64 "\nfaults:",
+           " (joined %" PRIu64 "), read rounds spared by leases %" PRIu64 "\nguests: ",
            s->slots, s->voids, s->expiries, s->grants, s->guarded, s->guards_refused,
            s->restarts, s->installs, s->rosters, s->joins, s->spared);
+    printf("requests %" PRIu64 ", events told %" PRIu64 ", sessions attached again %" PRIu64
+           ", watches armed again %" PRIu64 ", of which lagged %" PRIu64
+           ", sessions taken over %" PRIu64 ", thefts tried %" PRIu64 "\nfaults:",
+           s->guest_ops, s->events_told, s->attached, s->rearmed, s->lagged, s->taken_over,
+           s->thefts);
     for (uint32_t kind = 0; kind < FAULT_KINDS; kind++) {
         printf(" %s %" PRIu64, fault_name(kind), s->by_kind[kind]);
     }

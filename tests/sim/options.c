@@ -41,6 +41,14 @@ static void draw_admin(struct rng *rng, struct options *o)
     o->faults &= ~FAULT_BIT(LOST_SERVER);
 }
 
+/* In half of the seeds: the client library, and watches. */
+static void draw_guests(struct rng *rng, struct options *o)
+{
+    if (rng_below(rng, 2) == 0) return;
+    o->guests = between(rng, 1, 4);
+    o->nap_permille = maybe(rng, 50);
+}
+
 /* Leases stand on clocks whose rates differ by 20 permille at most (core/paxos/lease.h). */
 static void draw_lease(struct rng *rng, struct options *o)
 {
@@ -75,6 +83,7 @@ struct options options_draw(uint64_t seed)
     o.log_slots = rng_below(&rng, 3) == 0 ? 0 : between(&rng, 1, KEPT_SLOTS);
     if (rng_below(&rng, 3) == 0) draw_admin(&rng, &o);
     draw_lease(&rng, &o);
+    draw_guests(&rng, &o);
     return o;
 }
 

@@ -5,6 +5,7 @@
  *     options.c     what this seed's world is like, and what may go wrong in it
  *     life.c        the parts of a seed: faults, progress of a quorum, peace
  *     world.c       time, events, nodes: start, crash, ticks, turns
+ *     base.h        what every room knows of its world
  *     network.c     loss, duplication, reordering, delay, clogged links, old frames again
  *     disk.c        the log as bytes (core/log/record.h): group commit, torn writes,
  *                   no space
@@ -12,6 +13,9 @@
  *     faults.c      every kind of fault by name; partitions.c: the shapes of cut links
  *     clients.c     clients with sessions; asks.c, answers.c: what they ask and are told
  *     values.c      what recipes answer; queries
+ *     front.c       the service of core/server, on sockets.c in libuv's place
+ *     guests.c      clients that are the client library: watches, ephemerals, sessions
+ *     hearing.c     what watches must tell; tenure.c: how sessions must live and end
  *     snapshots.c   logs that are cut, and states that go from one server to another
  *     admin.c       who belongs, and changes of that
  *     checks.c      what must hold after every event
@@ -21,7 +25,6 @@
 #ifndef TESTS_SIM_SIM_H
 #define TESTS_SIM_SIM_H
 
-#include <inttypes.h>
 #include <stdio.h>
 
 #include "core/base/list.h"
@@ -29,9 +32,9 @@
 #include "core/replica/replica.h"
 #include "lua/host.h"
 #include "tests/lib/memory_store.h"
+#include "tests/sim/base.h"
 
 enum {
-    SIM_NODES_MAX = 5,
     SIM_CLIENTS_MAX = 6,
     SIM_KEYS = 4,       /* registers that all clients write and read */
     SIM_SLOTS_MAX = 1 << 13,
@@ -39,15 +42,13 @@ enum {
     OLD_FRAMES = 16,    /* kept to arrive once more, late */
 };
 
-struct world;
 struct server;
 
 /* --- time --- */
 
-typedef void (*event_fn)(struct world *w, void *ctx);
-struct event {
+struct happening {
     uint64_t at_us, order; /* order: ties go by when they were scheduled */
-    event_fn run;
+    happen_fn run;
     void *ctx;
 };
 
@@ -107,7 +108,7 @@ struct held { /* a frame that waits for a write */
 };
 
 struct deferred { /* an event that waits until its node runs again */
-    event_fn run;
+    happen_fn run;
     void *ctx;
 };
 
@@ -133,6 +134,7 @@ struct server {
     bool away;            /* not a member yet, or no more: nobody starts it */
     uint64_t life; /* rises with every crash: events of an earlier life are void */
     struct replica *replica;
+    struct driver *front; /* NULL: there are no guests */
     struct lua_host *host;
     struct disk disk;
     struct slot_memory *slots; /* by slot, as in the log */
@@ -153,93 +155,22 @@ struct server {
     struct ballot expected_reign;
 };
 
-/* --- options of one seed --- */
-
-/* Every kind of fault that strikes at a moment; the weather (frames lost, doubled, late;
- * syncs torn by crashes) comes on top. fault_<name>() is in faults.c or partitions.c. */
-#define FAULTS(X)                                                                          \
-    X(CRASH, crash)                                                                        \
-    X(CRASH_LEADER, crash_leader)                                                          \
-    X(CRASH_EFFECT, crash_effect)                                                          \
-    X(CRASH_SYNCED, crash_synced)                                                          \
-    X(SYNC_ERROR, sync_error)                                                              \
-    X(POWER_CUT, power_cut)                                                                \
-    X(CRASH_LOOP, crash_loop)                                                              \
-    X(LOST_SERVER, lost_server)                                                            \
-    X(BIT_ROT, bit_rot)                                                                    \
-    X(LOST_WRITE, lost_write)                                                              \
-    X(MISDIRECTED_WRITE, misdirected_write)                                                \
-    X(ROTTEN_STATE, rotten_state)                                                          \
-    X(FULL_DISK, full_disk)                                                                \
-    X(SLOW_DISK, slow_disk)                                                                \
-    X(FLUSH_STALL, flush_stall)                                                            \
-    X(PAUSE, pause)                                                                        \
-    X(PAUSE_LEADER, pause_leader)                                                          \
-    X(WALL_CLOCK, wall_clock)                                                              \
-    X(CLOCK_RATE, clock_rate)                                                              \
-    X(CONNECTION, connection)                                                              \
-    X(DUEL, duel)                                                                          \
-    X(CLOG, clog)                                                                          \
-    X(REPLAY, replay)                                                                      \
-    X(HALVES, halves)                                                                      \
-    X(ISOLATE, isolate)                                                                    \
-    X(ONE_WAY, one_way)                                                                    \
-    X(RING, ring)                                                                          \
-    X(CHAIN, chain)                                                                        \
-    X(BRIDGE, bridge)                                                                      \
-    X(STAR, star)                                                                          \
-    X(HAND_OVER, hand_over)                                                                \
-    X(PAUSE_CLIENT, pause_client)                                                          \
-    X(ASK_TWICE, ask_twice)
-
-enum fault_kind {
-#define X(constant, name) FAULT_##constant,
-    FAULTS(X)
-#undef X
-        FAULT_KINDS
-};
-#define FAULT_BIT(constant) ((uint64_t) 1 << FAULT_##constant)
-
-struct options {
-    uint64_t seed;
-    const char *scenario; /* NULL: a life as life.c has it */
-    bool trace;
-    uint32_t nodes, clients;
-    uint32_t founders;     /* of the nodes; the others may join */
-    uint32_t admin_gap_ms; /* 0 = nobody changes who belongs */
-    uint64_t faults; /* FAULT_BITs of the kinds that may strike */
-    uint32_t life_ms, fault_gap_ms, client_gap_us;
-    uint32_t loss_permille, double_permille, slow_permille; /* of frames */
-    bool ordered;                /* frames of one link do not overtake each other */
-    uint32_t flight_us, sync_us; /* at most, when nothing is slow */
-    uint32_t session_ms;
-    uint32_t log_slots;          /* that are kept below the flushed ones; 0 = all */
-    uint32_t drift_permille;     /* how far a clock's rate may be off */
-    uint32_t lease_ms;           /* of leaders; 0 = every read asks a quorum */
-};
-
-struct options options_draw(uint64_t seed);
-struct options options_calm(uint64_t seed); /* nothing goes wrong by itself */
-void options_print(const struct options *o);
-
-struct stats { /* only counts: main.c adds them up as an array */
-    uint64_t events, frames, lost, doubled, late, torn;
-    uint64_t ops, answers, reads, faults, restarts, leaders, slots, voids, expiries;
-    uint64_t grants, guarded, guards_refused, installs, rosters, joins, spared, virtual_ms;
-    uint64_t by_kind[FAULT_KINDS];
-};
+/* --- the whole --- */
 
 struct client;
 struct shared;
 struct checks;
 struct flight;
 struct admin;
+struct guests;
+struct hearing;
+struct tenure;
 
 struct world {
     struct options options;
     struct rng rng;
     uint64_t now_us, order;
-    struct event *heap;
+    struct happening *heap;
     size_t heap_count, heap_cap;
     struct server nodes[SIM_NODES_MAX];
     bool cut[SIM_NODES_MAX][SIM_NODES_MAX]; /* from, to */
@@ -252,6 +183,9 @@ struct world {
     struct shared *shared; /* by all clients */
     struct checks *checks;
     struct admin *admin;
+    struct guests *guests;
+    struct hearing *hearing;
+    struct tenure *tenure;
     struct stats stats;
     struct paxos_output scratch;
 };
@@ -259,7 +193,6 @@ struct world {
 /* world.c */
 void world_init(struct world *w, const struct options *o);
 void world_fini(struct world *w);
-void world_at(struct world *w, uint64_t delay_us, event_fn run, void *ctx);
 bool world_step(struct world *w); /* runs the next event and all checks */
 void node_start(struct server *n);
 void node_crash(struct server *n);
@@ -271,21 +204,31 @@ void node_peer_down(struct server *n, uint32_t peer);
 void node_peer_up(struct server *n, uint32_t peer);
 void node_freeze(struct server *n);
 void node_thaw(struct server *n);
-bool node_defers(struct server *n, event_fn run, void *ctx); /* true: kept until it wakes */
+bool node_defers(struct server *n, happen_fn run, void *ctx); /* true: kept until it wakes */
 void node_crash_at_effect(struct server *n, uint32_t effect); /* 1 = the next; 0 = do not */
 bool node_dies_here(struct server *n); /* asked before each effect */
 void node_clock_rate(struct server *n, uint32_t permille);
 uint32_t world_leader(const struct world *w); /* 0 = none serves */
 bool world_left_out(const struct server *n);  /* of the servers that must get on */
 void world_print(const struct world *w);      /* where each server stands */
-bool chance(struct world *w, uint32_t permille);
-void trace(struct world *w, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-_Noreturn void broken(struct world *w, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
 
 /* disk.c */
 void disk_append(struct server *n, const struct paxos_write *write);
+
+int node_read_log(const struct server *n, uint64_t slot, struct proposal *p);
+
+/* front.c */
+void front_start(struct server *n); /* before its replica: it hears what that recalls */
+void front_end(struct server *n);
+void front_txn(struct server *n, const struct txn *t, uint64_t zxid);
+void front_applied(struct server *n, uint64_t slot);
+void front_recalled(struct server *n, uint64_t slot, uint64_t zxid_first,
+                    uint64_t zxid_last);
+bool front_owns(uint64_t tag);
+void front_answer(struct server *n, uint64_t tag, int code, struct bytes result);
+void front_ready(struct server *n, uint64_t tag, int code);
+void front_installed(struct server *n);
+void front_turn(struct server *n); /* the replica's, with what its guests ask */
 
 /* snapshots.c */
 void sim_store_init(struct server *n);

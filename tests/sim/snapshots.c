@@ -77,6 +77,7 @@ static int on_install(void *ctx, uint64_t slot)
     n->zxid_told = 0;
     n->world->stats.installs++;
     trace(n->world, "node %u takes up the state of slot %" PRIu64, n->id, slot);
+    front_installed(n);
     return memory_store_hooks(&n->store).install(&n->store, slot);
 }
 

@@ -4,7 +4,9 @@
 
 #include "core/base/check.h"
 #include "core/base/errors.h"
+#include "tests/sim/hearing.h"
 #include "tests/sim/sim.h"
+#include "tests/sim/tenure.h"
 
 /* --- telling --- */
 
@@ -42,22 +44,52 @@ bool chance(struct world *w, uint32_t permille)
     return rng_below(&w->rng, 1000) < permille;
 }
 
+uint64_t draw(struct world *w, uint64_t below)
+{
+    return rng_below(&w->rng, below);
+}
+
+uint64_t world_now_us(const struct world *w)
+{
+    return w->now_us;
+}
+
+const struct options *world_options(const struct world *w)
+{
+    return &w->options;
+}
+
+bool world_is_full(const struct world *w)
+{
+    return w->stats.slots > SIM_SLOTS_MAX / 4 * 3;
+}
+
+struct guests **world_guests(struct world *w)
+{
+    return &w->guests;
+}
+
+struct stats *world_stats(struct world *w)
+{
+    return &w->stats;
+}
+
 /* --- events: a binary heap by (time, order) --- */
 
-static bool earlier(const struct event *a, const struct event *b)
+static bool earlier(const struct happening *a, const struct happening *b)
 {
     return a->at_us != b->at_us ? a->at_us < b->at_us : a->order < b->order;
 }
 
-static void swap(struct event *a, struct event *b)
+static void swap(struct happening *a, struct happening *b)
 {
-    struct event c = *a;
+    struct happening c = *a;
 
     *a = *b;
     *b = c;
 }
 
-void world_at(struct world *w, uint64_t delay_us, event_fn run, void *ctx)
+void world_at(struct world *w, uint64_t delay_us, happen_fn run, void *ctx)
 {
     size_t i = w->heap_count++;
 
@@ -65,16 +97,16 @@ void world_at(struct world *w, uint64_t delay_us, event_fn run, void *ctx)
         w->heap_cap = w->heap_cap == 0 ? 1024 : 2 * w->heap_cap;
         w->heap = mem_grow(w->heap, w->heap_cap * sizeof *w->heap);
     }
-    w->heap[i] = (struct event){ w->now_us + delay_us, ++w->order, run, ctx };
+    w->heap[i] = (struct happening){ w->now_us + delay_us, ++w->order, run, ctx };
     while (i > 0 && earlier(&w->heap[i], &w->heap[(i - 1) / 2])) {
         swap(&w->heap[i], &w->heap[(i - 1) / 2]);
         i = (i - 1) / 2;
     }
 }
 
-static struct event heap_take(struct world *w)
+static struct happening heap_take(struct world *w)
 {
-    struct event first = w->heap[0];
+    struct happening first = w->heap[0];
     size_t i = 0;
 
     w->heap[0] = w->heap[--w->heap_count];
@@ -100,7 +132,7 @@ static void bury(struct world *w)
 
 bool world_step(struct world *w)
 {
-    struct event e;
+    struct happening e;
 
     if (w->heap_count == 0) return false;
     e = heap_take(w);
@@ -145,11 +177,11 @@ static void io_recalled(void *ctx, uint64_t slot, uint64_t zxid_first, uint64_t 
     struct server *n = ctx;
 
     checks_recalled(n->world, n, slot, zxid_first, zxid_last);
+    front_recalled(n, slot, zxid_first, zxid_last);
 }
 
-static int io_read_log(void *ctx, uint64_t slot, struct proposal *p)
+int node_read_log(const struct server *n, uint64_t slot, struct proposal *p)
 {
-    const struct server *n = ctx;
     const struct slot_memory *m = &n->slots[slot % SIM_SLOTS_MAX];
 
     if (m->slot != slot || slot <= n->trimmed) return ERR_NO_NODE;
@@ -158,12 +190,19 @@ static int io_read_log(void *ctx, uint64_t slot, struct proposal *p)
     return 0;
 }
 
+static int io_read_log(void *ctx, uint64_t slot, struct proposal *p)
+{
+    return node_read_log(ctx, slot, p);
+}
+
 static void io_answer(void *ctx, uint64_t tag, int code, struct bytes result)
 {
     struct server *n = ctx;
 
     if (node_dies_here(n)) return;
-    if (admin_owns(tag)) {
+    if (front_owns(tag)) {
+        front_answer(n, tag, code, result);
+    } else if (admin_owns(tag)) {
         admin_answer(n->world, tag, code, result);
     } else {
         clients_answer(n, tag, code, result);
@@ -178,11 +217,17 @@ static void io_txn(void *ctx, const struct txn *t, uint64_t zxid)
     CHECK(t->origin <= NODES_MAX);
     CHECK(n->zxid_told == 0 || zxid == n->zxid_told + 1);
     n->zxid_told = zxid;
+    front_txn(n, t, zxid);
 }
 
 static void io_ready(void *ctx, uint64_t tag, int code)
 {
-    if (!node_dies_here(ctx)) clients_ready(ctx, tag, code);
+    if (node_dies_here(ctx)) return;
+    if (front_owns(tag)) {
+        front_ready(ctx, tag, code);
+    } else {
+        clients_ready(ctx, tag, code);
+    }
 }
 
 static void io_role(void *ctx)
@@ -203,6 +248,7 @@ static void io_applied(void *ctx, uint64_t slot, const struct proposal *p, bool 
     struct server *n = ctx;
 
     checks_applied(n->world, n, slot, p, counted);
+    front_applied(n, slot);
 }
 
 /* What a server finds out while it dies, nobody knows. */
@@ -292,7 +338,7 @@ static void turn(struct world *w, void *ctx)
     if (node_defers(e->node, turn, e)) return;
     if (alive(e)) {
         e->node->turning = false;
-        replica_turn(e->node->replica, node_time(e->node));
+        front_turn(e->node);
         replica_check(e->node->replica);
         if (replica_again(e->node->replica)) node_soon(e->node);
     }
@@ -384,6 +430,7 @@ void node_start(struct server *n)
     trace(w, "node %u starts: promised %" PRIu64 ".%u, chosen %" PRIu64 ", %u votes", n->id,
           kept.promised.round, kept.promised.node, kept.chosen, kept.votes_count);
     n->expected_reign = (struct ballot){ 0 };
+    front_start(n);
     n->host = host_new((struct sandbox_budget){ SCRIPT_MEMORY_MAX, SCRIPT_FUEL_MAX, 0 });
 
     struct replica_config config = config_of(n, kept.boot);
@@ -413,6 +460,7 @@ void node_crash(struct server *n)
     n->effects_left = 0;
     n->life++;
     network_drop_held(n);
+    front_end(n);
     replica_free(n->replica);
     n->replica = NULL;
     host_free(n->host);
@@ -473,7 +521,7 @@ void node_thaw(struct server *n)
     n->deferred_count = 0;
 }
 
-bool node_defers(struct server *n, event_fn run, void *ctx)
+bool node_defers(struct server *n, happen_fn run, void *ctx)
 {
     if (!n->frozen) return false;
     if (n->deferred_count == n->deferred_cap) {
@@ -548,6 +596,8 @@ void world_init(struct world *w, const struct options *o)
     w->options = *o;
     rng_init(&w->rng, o->seed);
     checks_init(w);
+    hearing_init(w);
+    tenure_init(w);
     for (uint32_t id = 1; id <= o->nodes; id++) {
         struct server *n = &w->nodes[id - 1];
 
@@ -570,6 +620,7 @@ void world_init(struct world *w, const struct options *o)
 static void node_fini(struct server *n)
 {
     network_drop_held(n);
+    front_end(n);
     replica_free(n->replica);
     if (n->up) host_free(n->host);
     disk_fini(&n->disk);
@@ -585,6 +636,8 @@ void world_fini(struct world *w)
 {
     for (uint32_t id = 1; id <= w->options.nodes; id++) node_fini(&w->nodes[id - 1]);
     checks_fini(w);
+    hearing_fini(w);
+    tenure_fini(w);
     admin_fini(w);
     network_fini(w);
     free(w->heap);

@@ -182,6 +182,20 @@ static void a_server_without_a_quorum_is_left_after_a_while(void)
     close_core();
 }
 
+/* Its seq would be missing, and every write after it would wait for it for ever. */
+static void a_write_that_a_full_disk_refuses_is_asked_again(void)
+{
+    open_core(TIMEOUT_MS);
+    ask(0, METHOD_SET, true, 0);
+    ask(1, METHOD_SET, true, 0);
+    say_error(newest(METHOD_SET), ERR_DISK_FULL);
+    IS(ended[1].times, 0);
+    tick(600);
+    IS(count_of(METHOD_SET), 3);
+    IS(newest(METHOD_SET)->seq, 2);
+    close_core();
+}
+
 static void a_late_write_is_pending_and_goes_on_unseen(void)
 {
     open_core(TIMEOUT_MS);
@@ -432,6 +446,7 @@ int main(void)
     TEST(a_busy_read_is_asked_again_until_its_limit);
     TEST(a_stopping_server_is_left_at_once);
     TEST(a_server_without_a_quorum_is_left_after_a_while);
+    TEST(a_write_that_a_full_disk_refuses_is_asked_again);
     TEST(a_late_write_is_pending_and_goes_on_unseen);
     TEST(what_was_never_sent_is_unreachable_and_takes_no_seq);
     TEST(a_silent_server_gets_a_ping_and_is_left);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/base/check.h"
+#include "tests/sim/guests.h"
 #include "tests/sim/scenarios/scenarios.h"
 
 enum { WRITES_LIMIT_MS = 10000, LEADER_LIMIT_MS = 10000 };
@@ -100,9 +101,11 @@ static void run(const struct scenario *s, uint64_t seed, bool traced)
     watch_over(w, &o);
     world_init(w, &o);
     clients_start(w);
+    guests_start(w);
     scene_run(w, 500);
     s->act(w);
     life_end(w);
+    guests_fini(w);
     clients_fini(w);
     world_fini(w);
     free(w);
