@@ -59,6 +59,15 @@ void fault_refuse(lua_State *L, int message, int details)
     raise_top(L);
 }
 
+void fault_raise_again(lua_State *L, int code, struct bytes message)
+{
+    lua_pushlstring(L, (const char *) message.ptr, message.len);
+    wrap(L, code);
+    lua_insert(L, -2);
+    lua_setfield(L, -2, "details");
+    raise_top(L);
+}
+
 static bool is_fault(lua_State *L, int index)
 {
     bool same;

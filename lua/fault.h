@@ -8,6 +8,7 @@
 
 #include <lua.h>
 
+#include "core/base/bytes.h"
 #include "core/base/errors.h"
 
 void fault_setup(lua_State *L); /* once a state, protected */
@@ -17,6 +18,10 @@ _Noreturn void fault_raise(lua_State *L, int code, const char *format, ...);
 
 /* Raises ERR_REFUSED with the text at `message` as it is, and the value at `details`. */
 _Noreturn void fault_refuse(lua_State *L, int message, int details);
+
+/* Raises what another recipe's run ended with: its message as it is, the value on top of the
+ * stack as its details. */
+_Noreturn void fault_raise_again(lua_State *L, int code, struct bytes message);
 
 /* The code of the error value at `index`; ERR_SCRIPT_FAILED when it bears none. */
 int fault_code(lua_State *L, int index);

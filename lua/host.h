@@ -13,8 +13,13 @@
  *     WAIT   paths, as given to tx:wait(); none: what tx read
  *     ERROR  ERR_NO_RECIPE, ERR_NO_FUNCTION, ERR_BAD_PARAMS (args), ERR_OVER_BUDGET
  *            (message: which and how much), ERR_REFUSED (tx:fail; its details, if any, in
- *            `value`), ERR_SCRIPT_FAILED (message: recipe:line: why), or the code of a tx
- *            function that the recipe did not catch
+ *            `value`), ERR_SCRIPT_FAILED (message: recipe:line: why), ERR_RESTING (the
+ *            function went over its budget too often; when to come again in `value`), or
+ *            the code of a tx function that the recipe did not catch
+ *
+ * tx:call() runs another recipe's function in that recipe's own state, on a transaction of its
+ * own on top of the caller's, and on what the caller has left of its budget. What it writes
+ * is the caller's once it has ended well; it waits for both of them.
  *
  * Before a source is stored it is checked: it must compile, run within the budget and return
  * a table with a function in it. The check has a state of its own.
@@ -26,12 +31,36 @@
 #ifndef LUA_HOST_H
 #define LUA_HOST_H
 
+#include <stdbool.h>
+
 #include "core/machine/script.h"
 #include "lua/sandbox.h"
 
 enum {
     HOST_STATES_MAX = 32,    /* recipes kept compiled; the one longest unused makes room */
     HOST_NAME_BYTES_MAX = 64, /* of a recipe and of a function */
+    HOST_DEPTH_MAX = 8,      /* recipes that call each other */
+    HOST_RUN_FUEL = 200,     /* what any run costs a turn beside its own fuel: near 2 us */
+    HOST_RECORDS_MAX = 1024, /* functions with statistics; what comes later has none */
+
+    /* A function that goes over its budget so often in so long rests; each rest is twice as
+     * long as the one before, until it has done well for that long. */
+    HOST_STRIKES_MAX = 5,
+    HOST_STRIKES_MS = 10000,
+    HOST_REST_MIN_MS = 1000,
+    HOST_REST_MAX_MS = 64000,
+};
+
+/* What one function did at this server since it started. */
+struct host_stats {
+    struct bytes name;    /* "lock.acquire"; borrowed, as long as the host lives */
+    uint64_t calls, runs; /* a call that waits runs more than once */
+    uint64_t waits;       /* runs that ended with a wait */
+    uint64_t errors, over_budget;
+    uint64_t fuel, fuel_max; /* of all runs; of the dearest */
+    uint64_t time_ns;
+    uint64_t rests;         /* how often it had to rest */
+    int64_t rests_until_ms; /* the newest rest's end, UTC; 0: never */
 };
 
 struct lua_host;
@@ -39,6 +68,9 @@ struct lua_host;
 /* SCRIPT_MEMORY_MAX and SCRIPT_FUEL_MAX are the normal budget of a run. */
 struct lua_host *host_new(struct sandbox_budget budget);
 void host_free(struct lua_host *h);
+
+/* Of the function at `index`, from 0 on; false when there are no more. */
+bool host_stats(const struct lua_host *h, size_t index, struct host_stats *out);
 
 /* Borrowed; as long as the host lives. */
 struct scripts *host_scripts(struct lua_host *h);

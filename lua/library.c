@@ -8,6 +8,8 @@
 #include "lua/fault.h"
 #include "lua/keys.h"
 #include "lua/sandbox.h"
+#include "lua/strings.h"
+#include "lua/tx.h"
 #include "lua/value.h"
 
 /* What a function of Lua's own library costs beyond what it allocates. */
@@ -21,6 +23,7 @@ enum price {
     PRICE_CONCAT, /* by the number of elements asked for */
     PRICE_UNPACK,
     PRICE_SORT,
+    PRICE_MOVE,
 };
 
 struct entry {
@@ -55,7 +58,7 @@ static const struct entry ENTRIES_STRING[] = {
 static const struct entry ENTRIES_TABLE[] = {
     { "concat", PRICE_CONCAT }, { "insert", PRICE_INSERT }, { "pack", PRICE_ARGUMENTS },
     { "remove", PRICE_REMOVE }, { "sort", PRICE_SORT },     { "unpack", PRICE_UNPACK },
-    { NULL, PRICE_NONE },
+    { "move", PRICE_MOVE },     { NULL, PRICE_NONE },
 };
 
 static const struct entry ENTRIES_UTF8[] = {
@@ -116,6 +119,7 @@ static uint64_t price_of(lua_State *L, enum price price)
     case PRICE_CONCAT: return range_price(L, 3);
     case PRICE_UNPACK: return range_price(L, 2);
     case PRICE_SORT: return sort_price(L);
+    case PRICE_MOVE: return range_price(L, 2);
     }
     return 0;
 }
@@ -142,6 +146,7 @@ static int base_pcall(lua_State *L)
     status = lua_pcall(L, lua_gettop(L) - 2, LUA_MULTRET, 0);
     sandbox_after_pcall(L, status);
     if (status == LUA_OK) return lua_gettop(L);
+    if (tx_object_is_wait(L, -1)) lua_error(L); /* a wait below tx:call(): no error */
     lua_pushboolean(L, 0);
     lua_insert(L, -2);
     return 2;
@@ -200,87 +205,43 @@ static int base_pairs(lua_State *L)
     return 1;
 }
 
-static int base_array(lua_State *L)
+/* Marks the table at 1, a new one without an argument. */
+static int mark(lua_State *L, const char *name, const char *mark_name)
 {
     if (lua_isnone(L, 1)) lua_newtable(L);
     luaL_checktype(L, 1, LUA_TTABLE);
-    if (lua_getmetatable(L, 1)) luaL_error(L, "array: this table is marked already");
     lua_settop(L, 1);
-    luaL_setmetatable(L, VALUE_ARRAY);
+    if (value_has_mark(L, 1, mark_name)) return 1;
+    if (lua_getmetatable(L, 1)) luaL_error(L, "%s: this table is marked already", name);
+    luaL_setmetatable(L, mark_name);
+    return 1;
+}
+
+static int base_array(lua_State *L)
+{
+    return mark(L, "array", VALUE_ARRAY);
+}
+
+static int base_map(lua_State *L)
+{
+    return mark(L, "map", VALUE_MAP);
+}
+
+static int base_binary(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TSTRING);
+    lua_createtable(L, 1, 0);
+    lua_pushvalue(L, 1);
+    lua_rawseti(L, -2, 1);
+    luaL_setmetatable(L, VALUE_BINARY);
     return 1;
 }
 
 static const luaL_Reg OWN_BASE[] = {
-    { "array", base_array }, { "pairs", base_pairs },       { "pcall", base_pcall },
-    { "tostring", base_tostring }, { NULL, NULL },
+    { "array", base_array }, { "binary", base_binary }, { "map", base_map },
+    { "pairs", base_pairs }, { "pcall", base_pcall },   { "tostring", base_tostring },
+    { NULL, NULL },
 };
-
-/* --- our own functions: string --- */
-
-/* The place where to begin, counted from 0; beyond the text when there is none. */
-static size_t start_of(lua_Integer init, size_t len)
-{
-    if (init > 0) return (uint64_t) init - 1 > len ? len + 1 : (size_t) init - 1;
-    if (init == 0 || init < -(lua_Integer) len) return 0;
-    return len - (size_t) -init;
-}
-
-static int string_find(lua_State *L)
-{
-    size_t len, wanted_len, start;
-    const char *text = luaL_checklstring(L, 1, &len);
-    const char *wanted = luaL_checklstring(L, 2, &wanted_len), *found = NULL;
-
-    start = start_of(luaL_optinteger(L, 3, 1), len);
-    sandbox_charge(L, (len + wanted_len) / SANDBOX_FUEL_BYTES);
-    if (start <= len) found = memmem(text + start, len - start, wanted, wanted_len);
-    if (found == NULL) {
-        lua_pushnil(L);
-        return 1;
-    }
-    lua_pushinteger(L, found - text + 1);
-    lua_pushinteger(L, found - text + (lua_Integer) wanted_len);
-    return 2;
-}
-
-/* Upvalue: the library's function, which loops for ever over enough empty strings. */
-static int string_rep(lua_State *L)
-{
-    size_t len, between_len;
-    lua_Integer count = luaL_checkinteger(L, 2);
-
-    luaL_checklstring(L, 1, &len);
-    luaL_optlstring(L, 3, "", &between_len);
-    if (count <= 0 || len + between_len == 0) {
-        lua_pushliteral(L, "");
-        return 1;
-    }
-    if ((uint64_t) count > sandbox_of(L)->budget.memory_max / (len + between_len)) {
-        luaL_error(L, "the string would be too long");
-    }
-    sandbox_charge(L, (uint64_t) count / 2);
-    return lua_tocfunction(L, lua_upvalueindex(1))(L);
-}
-
-/* Upvalue: the library's function. What %s shows is made here, so it shows no address. */
-static int string_format(lua_State *L)
-{
-    size_t len;
-    const char *format = luaL_checklstring(L, 1, &len);
-    int argument = 1, top = lua_gettop(L);
-
-    sandbox_charge(L, len / 8);
-    for (size_t i = 0; i < len; i++) {
-        if (format[i] != '%' || format[++i] == '%') continue;
-        i += strspn(format + i, "-+ #0123456789.");
-        if (++argument > top) break; /* the library's function says what is missing */
-        if (format[i] == 'p') luaL_error(L, "string.format: there is no %%p");
-        if (format[i] != 's') continue;
-        fault_push_text(L, argument);
-        lua_replace(L, argument);
-    }
-    return lua_tocfunction(L, lua_upvalueindex(1))(L);
-}
 
 /* --- putting it together --- */
 
@@ -296,14 +257,6 @@ static void take_entries(lua_State *L, const struct entry *entries)
         }
         lua_setfield(L, -3, e->name);
     }
-}
-
-static void take_wrapped(lua_State *L, const char *name, lua_CFunction wrapper)
-{
-    lua_getfield(L, -1, name);
-    CHECK(lua_iscfunction(L, -1));
-    lua_pushcclosure(L, wrapper, 1);
-    lua_setfield(L, -3, name);
 }
 
 static int refuse_write(lua_State *L)
@@ -363,11 +316,8 @@ static void put_string(lua_State *L)
     lua_pushcfunction(L, luaopen_string);
     lua_call(L, 0, 1);
     take_entries(L, ENTRIES_STRING);
-    take_wrapped(L, "rep", string_rep);
-    take_wrapped(L, "format", string_format);
+    strings_put(L);
     lua_pop(L, 1);
-    lua_pushcfunction(L, string_find);
-    lua_setfield(L, -2, "find");
     set_string_methods(L);
     make_read_only(L);
     lua_setfield(L, -2, "string");

@@ -30,7 +30,7 @@ static bool may_grow(struct sandbox *s, size_t old, size_t size)
 {
     uint64_t price = size / SANDBOX_FUEL_BYTES;
 
-    if (size - old > s->budget.memory_max - s->memory) {
+    if (size - old > s->memory_limit - s->memory) {
         s->refused = SANDBOX_MEMORY;
         pay_for_collection(s);
         return false;
@@ -59,7 +59,7 @@ static void *allocate(void *ctx, void *ptr, size_t size_old, size_t size)
     if (size > old && !may_grow(s, old, size)) return NULL;
     moved = mem_grow(ptr, size);
     s->memory = s->memory - old + size;
-    CHECK(s->memory <= s->budget.memory_max); /* B1 */
+    CHECK(s->memory <= s->memory_limit); /* B1 */
     return moved;
 }
 
@@ -140,8 +140,26 @@ void sandbox_refill(struct sandbox *s)
 {
     CHECK(s->over == SANDBOX_WITHIN); /* B2 */
     s->fuel = s->budget.fuel_max;
+    s->memory_limit = s->budget.memory_max;
     s->cpu_first_ns = 0;
     lua_sethook(s->lua, hook, LUA_MASKCOUNT, SANDBOX_HOOK_COUNT);
+}
+
+void sandbox_share(struct sandbox *inner, const struct sandbox *outer)
+{
+    sandbox_refill(inner);
+    inner->fuel = outer->fuel;
+    inner->memory_limit = inner->memory + (outer->memory_limit - outer->memory);
+    inner->cpu_first_ns = outer->cpu_first_ns;
+}
+
+void sandbox_settle(const struct sandbox *inner, lua_State *outer)
+{
+    struct sandbox *s = sandbox_of(outer);
+
+    s->fuel = inner->fuel < s->fuel ? inner->fuel : s->fuel;
+    s->cpu_first_ns = inner->cpu_first_ns;
+    if (inner->over != SANDBOX_WITHIN) end_run(outer, inner->over);
 }
 
 void sandbox_describe_over(const struct sandbox *s, struct buf *out)
@@ -213,7 +231,9 @@ static int set_up(lua_State *L)
 
 int sandbox_open(struct sandbox *s, struct sandbox_budget budget)
 {
-    *s = (struct sandbox){ .budget = budget, .fuel = FUEL_UNBOUNDED };
+    *s = (struct sandbox){ .budget = budget,
+                           .memory_limit = budget.memory_max,
+                           .fuel = FUEL_UNBOUNDED };
     s->lua = lua_newstate(allocate, s);
     if (s->lua == NULL) return ERR_OVER_BUDGET;
     memcpy(lua_getextraspace(s->lua), &s, sizeof(s));

@@ -9,7 +9,7 @@
  * few instructions that cost more than they seem (comparing two long strings).
  *
  * Invariants
- *   B1  `memory` is the bytes that the state holds, never above budget.memory_max.
+ *   B1  `memory` is the bytes that the state holds, never above memory_limit.
  *   B2  Once `over` is set, no recipe code runs on: pcall raises again, the hook fires at
  *       every instruction. The state is good only for sandbox_close().
  *   B3  Nothing that a run changed can be seen by the next: the environment is fresh, the
@@ -39,6 +39,7 @@ struct sandbox {
     struct sandbox_budget budget;
     lua_State *lua; /* NULL: not open */
     size_t memory;
+    size_t memory_limit; /* of this run: the budget's, or what a run around it has left */
     uint64_t fuel;             /* left */
     uint64_t cpu_first_ns;     /* when the hook first asked in this run; 0 = not yet */
     enum sandbox_over refused; /* why memory was last not given */
@@ -52,6 +53,12 @@ void sandbox_close(struct sandbox *s); /* also when not open */
 
 /* Gives a full budget; before each run. */
 void sandbox_refill(struct sandbox *s);
+
+/* For a run inside of another state's run: both live on what the outer one has left. What
+ * the inner one used is taken from the outer one after it; when it went over, so has the
+ * outer one. */
+void sandbox_share(struct sandbox *inner, const struct sandbox *outer);
+void sandbox_settle(const struct sandbox *inner, lua_State *outer);
 
 /* Calls `function` with `ctx` as a light userdata, protected. Returns LUA_OK and leaves
  * nothing on the stack, or another status and leaves the error value, which the next call

@@ -274,21 +274,45 @@ static int tx_object_previous(lua_State *L)
     return push_sibling(L, KV_BACKWARD);
 }
 
+/* The first child whose name begins so: the name itself, else the one behind it. */
 static int tx_object_find(lua_State *L)
 {
     struct tx_run *run = run_of(L);
-    struct bytes path = path_at(L, 2), data = text_at(L, 3);
+    struct bytes path = path_at(L, 2), prefix = text_at(L, 3);
     struct node n;
 
     buf_clear(&run->name);
-    while (step(L, run, path, KV_FORWARD)) {
+    buf_put_bytes_raw(&run->name, prefix);
+    path_join(&run->other, path, prefix);
+    sandbox_charge(L, TX_READ_FUEL);
+    if (path_check(buf_bytes(&run->other)) == 0 &&
+        tx_read(run->tx, buf_bytes(&run->other), &n)) {
+        push_bytes(L, buf_bytes(&run->other));
+        return 1;
+    }
+    if (step(L, run, path, KV_FORWARD) && run->name.len >= prefix.len &&
+        memcmp(run->name.ptr, prefix.ptr, prefix.len) == 0) {
         path_join(&run->other, path, buf_bytes(&run->name));
-        if (!tx_read(run->tx, buf_bytes(&run->other), &n)) continue;
-        if (n.data.ptr == NULL || !bytes_equal(n.data, data)) continue;
         push_bytes(L, buf_bytes(&run->other));
         return 1;
     }
     lua_pushnil(L);
+    return 1;
+}
+
+static int tx_object_owned(lua_State *L)
+{
+    struct tx_run *run = run_of(L);
+    struct bytes path = path_at(L, 2), after = { 0 };
+
+    if (!lua_isnoneornil(L, 3)) after = path_at(L, 3);
+    sandbox_charge(L, TX_READ_FUEL);
+    if (run->call->session != 0 &&
+        tx_owned_next(run->tx, run->call->session, path, after, &run->name)) {
+        push_bytes(L, buf_bytes(&run->name));
+    } else {
+        lua_pushnil(L);
+    }
     return 1;
 }
 
@@ -345,12 +369,31 @@ static int tx_object_delete(lua_State *L)
 
 /* --- ending --- */
 
+static bool is_word(struct bytes text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        uint8_t c = text.ptr[i];
+
+        if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && c != '_') return false;
+    }
+    return text.len > 0 && text.len <= TX_CODE_BYTES_MAX;
+}
+
+/* fail([code,] message [, details]): a code is a word, and a message stands behind it. */
 static int tx_object_fail(lua_State *L)
 {
     (void) run_of(L);
     luaL_checktype(L, 2, LUA_TSTRING);
-    lua_settop(L, 3);
-    fault_refuse(L, 2, 3);
+    lua_settop(L, 4);
+    if (lua_type(L, 3) != LUA_TSTRING || !is_word(text_at(L, 2))) fault_refuse(L, 2, 3);
+
+    lua_createtable(L, 0, 2);
+    lua_pushvalue(L, 2);
+    lua_setfield(L, -2, "code");
+    lua_pushvalue(L, 4);
+    lua_setfield(L, -2, "details");
+    lua_pushfstring(L, "%s: %s", lua_tostring(L, 2), lua_tostring(L, 3));
+    fault_refuse(L, lua_gettop(L), lua_gettop(L) - 1);
 }
 
 static int tx_object_wait(lua_State *L)
@@ -364,7 +407,7 @@ static int tx_object_wait(lua_State *L)
     }
     buf_clear(run->wait_paths);
     for (int i = 2; i <= top; i++) buf_put_bytes(run->wait_paths, path_at(L, i));
-    lua_pushlightuserdata(L, &the_wait);
+    tx_object_push_wait(L);
     return 1;
 }
 
@@ -372,6 +415,24 @@ bool tx_object_is_wait(lua_State *L, int index)
 {
     if (lua_type(L, index) != LUA_TLIGHTUSERDATA) return false;
     return lua_touserdata(L, index) == &the_wait;
+}
+
+/* --- other recipes --- */
+
+static int tx_object_call(lua_State *L)
+{
+    struct tx_run *run = run_of(L);
+
+    (void) text_at(L, 2);
+    lua_settop(L, 3);
+    sandbox_charge(L, TX_CALL_FUEL);
+    run->call_other(L, run);
+    return 1;
+}
+
+void tx_object_push_wait(lua_State *L)
+{
+    lua_pushlightuserdata(L, &the_wait);
 }
 
 /* --- the object --- */
@@ -418,8 +479,9 @@ static const luaL_Reg METHODS[] = {
     { "previous", tx_object_previous }, { "find", tx_object_find },
     { "create", tx_object_create },   { "set", tx_object_set },
     { "delete", tx_object_delete },   { "fail", tx_object_fail },
-    { "check", tx_object_check },
-    { "wait", tx_object_wait },       { NULL, NULL },
+    { "wait", tx_object_wait },       { "owned", tx_object_owned },
+    { "call", tx_object_call },       { "check", tx_object_check },
+    { NULL, NULL },
 };
 
 void tx_object_setup(lua_State *L)

@@ -17,8 +17,9 @@
  *     tx:first(path)  tx:last(path)           path of the first, last child, or nil
  *     tx:next(path)   tx:previous(path)       path of the sibling after, before, or nil;
  *                                             `path` itself need not exist
- *     tx:find(path, data)  path of the first child with this data, or nil. It reads child
- *                          after child: for a queue, keep a node by id as lock.lua does
+ *     tx:find(path, prefix)  path of the first child whose name begins so, or nil
+ *     tx:owned(path [, after])  path of the first ephemeral node below `path` that the
+ *                          caller's session owns, behind `after` if given; or nil
  *
  *     tx:create(path, data [, {ephemeral, sequential, parents}])   the path created
  *     tx:set(path, data [, {version}])
@@ -27,7 +28,9 @@
  *                          and no others. A kind is path, string, integer, natural (0 or
  *                          more), number, boolean, table or any; with a ? behind it the
  *                          argument may be left out
- *     tx:fail(message [, details])   ends the call: refused
+ *     tx:fail([code,] message [, details])   ends the call: refused. A code is a word of
+ *                          a-z, 0-9 and _; the caller finds it in the details
+ *     tx:call(name, args)  runs "recipe.function" as a part of this call; returns its value
  *     tx:wait(path, ...)   `return tx:wait(...)`: commit, and run me again when one of
  *                          these changes; without a path, when anything that I read does
  *
@@ -36,16 +39,24 @@
 #ifndef LUA_TX_H
 #define LUA_TX_H
 
+#include <assert.h>
 #include <lua.h>
 #include <stdbool.h>
 
 #include "core/machine/script.h"
+#include "lua/sandbox.h"
 
 enum {
     TX_READ_FUEL = 50,
     TX_WRITE_FUEL = 150,
+    TX_CALL_FUEL = 1000, /* no less than what runs before the hook asks */
     TX_WAIT_PATHS_MAX = 128,
+    TX_CODE_BYTES_MAX = 64,
 };
+static_assert((int) TX_CALL_FUEL >= (int) SANDBOX_HOOK_COUNT,
+              "small functions are no free work");
+
+struct lua_host;
 
 /* One run. The bufs are work space that outlives it: a Lua error may end any call. */
 struct tx_run {
@@ -53,6 +64,10 @@ struct tx_run {
     const struct script_call *call;
     struct buf *wait_paths; /* each as buf_put_bytes() */
     struct buf name, other;
+    /* The other recipe's function by its name at 2, with the argument at 3: pushes its
+     * value, or raises. */
+    void (*call_other)(lua_State *L, struct tx_run *run);
+    struct lua_host *host;
 };
 
 void tx_object_setup(lua_State *L); /* once a state */
@@ -66,6 +81,10 @@ int tx_object_check(lua_State *L); /* tx:check(), in check.c */
  * of the options of tx:create() at `index`, if any; the table that tx:stat() gives. */
 unsigned tx_create_flags_at(lua_State *L, int index);
 void tx_stat_push(lua_State *L, const struct stat_view *s);
+
+/* What tx:wait() returns. Raised as an error it ends the run as a wait, past every pcall:
+ * so a function waits from inside of tx:call(). */
+void tx_object_push_wait(lua_State *L);
 
 /* Is this what tx:wait() returned? */
 bool tx_object_is_wait(lua_State *L, int index);

@@ -11,12 +11,19 @@
 
 static_assert(VALUE_DEPTH_MAX + 4 <= RPC_DEPTH_MAX, "a value fits into its message");
 
-void value_setup(lua_State *L)
+static void make_mark(lua_State *L, const char *mark)
 {
-    luaL_newmetatable(L, VALUE_ARRAY);
+    luaL_newmetatable(L, mark);
     lua_pushboolean(L, 0);
     lua_setfield(L, -2, "__metatable");
     lua_pop(L, 1);
+}
+
+void value_setup(lua_State *L)
+{
+    make_mark(L, VALUE_ARRAY);
+    make_mark(L, VALUE_MAP);
+    make_mark(L, VALUE_BINARY);
 }
 
 void value_push_null(lua_State *L)
@@ -120,6 +127,7 @@ static void decode_array(lua_State *L, struct decoder *d, uint64_t count)
         }
         lua_rawseti(L, -2, (lua_Integer) i);
     }
+    if (count == 0) luaL_setmetatable(L, VALUE_ARRAY); /* else its keys tell what it is */
     d->depth--;
 }
 
@@ -137,12 +145,16 @@ static void decode_key(lua_State *L, struct decoder *d)
 
 static void decode_map(lua_State *L, struct decoder *d, uint64_t count)
 {
+    unsigned integer_keys = d->integer_keys;
+
     lua_createtable(L, 0, open_table(L, d, count));
     for (uint64_t i = 0; i < count; i++) {
         decode_key(L, d);
         decode_value(L, d);
         lua_rawset(L, -3);
     }
+    /* Its keys may be 1 to n, and yet it is no array. */
+    if (d->integer_keys != integer_keys) luaL_setmetatable(L, VALUE_MAP);
     d->depth--;
 }
 
@@ -315,7 +327,11 @@ static void encode_map(lua_State *L, int index, struct encoder *e, const struct 
     check_size(L, e, k->count);
     msgpack_pack_map(&e->pk, k->count);
     for (size_t i = 0; i < k->count; i++) {
-        key_push(L, &k->at[i]);
+        if (k->sequence) {
+            lua_pushinteger(L, (lua_Integer) i + 1);
+        } else {
+            key_push(L, &k->at[i]);
+        }
         encode_value(L, -1, e);
         lua_rawget(L, index);
         encode_value(L, -1, e);
@@ -323,36 +339,71 @@ static void encode_map(lua_State *L, int index, struct encoder *e, const struct 
     }
 }
 
-static bool is_marked_array(lua_State *L, int index)
+enum mark { MARK_NONE = 0, MARK_ARRAY, MARK_MAP, MARK_BINARY };
+
+bool value_has_mark(lua_State *L, int index, const char *mark)
 {
     bool marked;
 
-    if (!lua_getmetatable(L, index)) return false;
-    luaL_getmetatable(L, VALUE_ARRAY);
+    if (lua_type(L, index) != LUA_TTABLE || !lua_getmetatable(L, index)) return false;
+    luaL_getmetatable(L, mark);
     marked = lua_rawequal(L, -1, -2);
     lua_pop(L, 2);
     return marked;
 }
 
-static void encode_table(lua_State *L, int index, struct encoder *e)
+static enum mark mark_of(lua_State *L, int index)
+{
+    if (value_has_mark(L, index, VALUE_ARRAY)) return MARK_ARRAY;
+    if (value_has_mark(L, index, VALUE_MAP)) return MARK_MAP;
+    return value_has_mark(L, index, VALUE_BINARY) ? MARK_BINARY : MARK_NONE;
+}
+
+static void encode_binary(lua_State *L, int index, struct encoder *e)
+{
+    const char *s;
+    size_t len;
+
+    if (lua_rawgeti(L, index, 1) != LUA_TSTRING) {
+        fault_raise(L, ERR_SCRIPT_FAILED, "what binary() made must not be changed");
+    }
+    s = lua_tolstring(L, -1, &len);
+    check_size(L, e, len);
+    sandbox_charge(L, len / SANDBOX_FUEL_BYTES);
+    msgpack_pack_bin(&e->pk, len);
+    msgpack_pack_bin_body(&e->pk, s, len);
+    lua_pop(L, 1);
+}
+
+static void encode_keys(lua_State *L, int index, struct encoder *e, enum mark mark)
 {
     struct keys k;
-    bool marked = is_marked_array(L, index);
 
-    if (++e->depth > VALUE_DEPTH_MAX) {
-        fault_raise(L, ERR_SCRIPT_FAILED, "a table nested deeper than %d, or in itself",
-                    VALUE_DEPTH_MAX);
-    }
     keys_gather(L, index, &k);
-    if (marked && !k.sequence) {
+    if (mark == MARK_ARRAY && !k.sequence) {
         fault_raise(L, ERR_SCRIPT_FAILED, "an array has the keys 1 to n and no other");
     }
-    if (k.sequence && (marked || k.count > 0)) {
+    if (k.sequence && mark != MARK_MAP && (mark == MARK_ARRAY || k.count > 0)) {
         encode_array(L, index, e, k.count);
     } else {
         encode_map(L, index, e, &k);
     }
     lua_pop(L, 1); /* what holds the keys */
+}
+
+static void encode_table(lua_State *L, int index, struct encoder *e)
+{
+    enum mark mark = mark_of(L, index);
+
+    if (++e->depth > VALUE_DEPTH_MAX) {
+        fault_raise(L, ERR_SCRIPT_FAILED, "a table nested deeper than %d, or in itself",
+                    VALUE_DEPTH_MAX);
+    }
+    if (mark == MARK_BINARY) {
+        encode_binary(L, index, e);
+    } else {
+        encode_keys(L, index, e, mark);
+    }
     e->depth--;
 }
 

@@ -37,6 +37,7 @@
     X(MEMBERS_FULL,     -25, "members_full",      "the cluster has as many members as it can have") \
     X(LAST_VOTER,       -26, "last_voter",        "the cluster would have no voter left")      \
     X(UNSAFE_CHANGE,    -27, "unsafe_change",     "of the voters that would be left no majority answers now") \
+    X(RESTING,          -28, "resting",           "the function went over its budget too often: ask again later") \
     /* The service cannot take the request now; it is in no batch, so ask again. */            \
     X(NO_QUORUM,        -30, "no_quorum",         "no majority of servers can be reached")     \
     X(BUSY,             -31, "busy",              "the server's queue is full: ask again later") \

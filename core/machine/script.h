@@ -15,6 +15,7 @@ struct script_call {
     struct bytes recipe, function; /* "lock", "acquire" */
     struct bytes args;             /* one MessagePack value */
     uint64_t session, seq;         /* tx.id is made of them; of a query: 0 */
+    uint64_t began; /* zxid of the first commit of a call that waited before; else 0 */
     bool cancel; /* run the module's cancel(tx, args, function) instead, if it has one */
 };
 

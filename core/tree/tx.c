@@ -55,6 +55,30 @@ bool tx_child_next(struct tx *t, struct bytes parent, struct bytes name,
     return node_child_next(&t->over.view, parent, name, direction, out);
 }
 
+bool tx_owned_next(struct tx *t, uint64_t session, struct bytes top, struct bytes after,
+                   struct buf *out)
+{
+    struct buf prefix = { 0 }, from = { 0 }, key = { 0 };
+    bool found;
+
+    note_read(t, top);
+    node_owner_key(&prefix, session, top);
+    if (!path_is_root(top)) buf_put_u8(&prefix, '/');
+    node_owner_key(&from, session, after);
+    if (after.len <= top.len) {
+        buf_clear(&from);
+        buf_put_bytes_raw(&from, buf_bytes(&prefix));
+    }
+    found = path_is_within(after.len == 0 ? top : after, top) &&
+            kv_seek(&t->over.view, buf_bytes(&prefix), buf_bytes(&from), KV_FORWARD, &key);
+    buf_clear(out);
+    if (found) buf_put_bytes_raw(out, node_owner_key_path(buf_bytes(&key)));
+    buf_fini(&prefix);
+    buf_fini(&from);
+    buf_fini(&key);
+    return found;
+}
+
 /* -- What every change must respect --------------------------------------------------- */
 
 void tx_append_session(struct tx *t, const struct op *op)

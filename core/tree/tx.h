@@ -47,6 +47,11 @@ bool tx_read(struct tx *t, struct bytes path, struct node *n);
 bool tx_child_next(struct tx *t, struct bytes parent, struct bytes name,
                    enum kv_direction direction, struct buf *out);
 
+/* The ephemeral node of `session` next after `after` (empty: the first) that lies below
+ * `top`, by path, into `out`; false when there is none. Recorded as a read of `top`. */
+bool tx_owned_next(struct tx *t, uint64_t session, struct bytes top, struct bytes after,
+                   struct buf *out);
+
 /* The path created (with its sequence number) goes to `created` (cleared first).
  * ERR_BAD_PATH, ERR_READ_ONLY, ERR_TOO_LARGE, ERR_RESERVED, ERR_NO_NODE (no parent),
  * ERR_NODE_EXISTS, ERR_EPHEMERAL_PARENT, ERR_SESSION_EXPIRED (ephemeral without a live

@@ -115,6 +115,14 @@ static void tables_become_arrays_or_maps(void)
     STR(make("array{}"), "90");
     STR(make("{1,2,3}"), "93010203");
     STR(make("array{7}"), "9107");
+    STR(make("array(array{7})"), "9107");
+    STR(make("map{7}"), "810107");
+    STR(make("map{}"), "80");
+    STR(make("binary('ab')"), "c4026162");
+    STR(make("{ x = binary('') }"), "81a178c400");
+    STR(echo("90"), "90");
+    STR(echo("80"), "80");
+    STR(echo("820107020a"), "820107020a");
     STR(make("{ b = 1, a = 2, [3] = 4, [-1] = 5 }"), "84ff050304a16102a16201");
     STR(make("{ [1] = 1, [3] = 3 }"), "8201010303");
     STR(make("nil"), "c0");
