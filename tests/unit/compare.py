@@ -18,7 +18,8 @@ RATE, LATENCY, OUTAGE = BY_KEY["set-64x1"], BY_KEY["set-1x1"], BY_KEY["outage"]
 
 
 def results(row, name, **variants):
-    return {row.key: {v: [{name: value} for value in values] for v, values in variants.items()}}
+    return {row.key: {variant: [{name: value} for value in values]
+                      for variant, values in variants.items()}}
 
 
 @rule
@@ -98,7 +99,8 @@ def a_chart_is_well_formed_and_draws_the_longest_bar_for_the_most():
     found = results(RATE, "ops_per_s", tidelock=[1000], zookeeper=[250])
     found.update(results(OUTAGE, "gap_ms", tidelock=[30], etcd=[900]))
     document = xml.dom.minidom.parseString(chart.draw(found, "a < b & c"))
-    bars = [float(bar.getAttribute("width")) for bar in document.getElementsByTagName("rect")
+    bars = [float(bar.getAttribute("width"))
+            for bar in document.getElementsByTagName("rect")
             if bar.getAttribute("rx") and bar.getAttribute("x") == str(chart.LEFT)]
     same(bars, [400.0, 100.0, round(400 * 30 / 900, 1), 400.0])
 

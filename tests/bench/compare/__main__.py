@@ -39,7 +39,8 @@ def options(argv):
     parser.add_argument("--outages", type=int, default=5)
     parser.add_argument("--nodes", type=int, default=1000000)
     parser.add_argument("--dir", default=None, help="where the servers' data goes: a disk")
-    parser.add_argument("--out", default=None, help="results.json, table.md, chart.svg go there")
+    parser.add_argument("--out", default=None,
+                        help="where results.json, table.md and chart.svg go")
     parser.add_argument("--from", dest="source", default=None,
                         help="measure nothing: read that results.json")
     return parser.parse_args(argv)
@@ -51,7 +52,8 @@ class Run:
         self.results, self.limits, self.begun = {}, [], time.monotonic()
 
     def say(self, text):
-        print("[%4d s] %s" % (time.monotonic() - self.begun, text), file=sys.stderr, flush=True)
+        since = time.monotonic() - self.begun
+        print("[%4d s] %s" % (since, text), file=sys.stderr, flush=True)
 
     def keep(self, row, variant, result):
         """A figure that could not be had is a gap in the table, said here, and no end."""
@@ -104,7 +106,8 @@ class Run:
     def outages(self):
         for number in range(self.args.outages if OUTAGE.group in self.args.rows else 0):
             for kind in self.turn(number):
-                result = self.attempt("outage", lambda k=kind: self.started(k, measure.outage))
+                result = self.attempt(
+                    "outage", lambda k=kind: self.started(k, measure.outage))
                 self.keep(OUTAGE, kind.name, result)
 
     def nodes(self):
@@ -128,7 +131,8 @@ class Run:
 
 def machine():
     with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
-        models = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
+        models = [line.split(":", 1)[1].strip()
+                  for line in file if line.startswith("model name")]
     return {"processor": models[0] if models else "?", "cores": os.cpu_count(),
             "kernel": platform.release(), "load_average": os.getloadavg()[0]}
 
@@ -146,7 +150,8 @@ def tables(data, show):
 
 def write(folder, data):
     os.makedirs(folder, exist_ok=True)
-    for name, content in (("results.json", json.dumps(data, indent=1, sort_keys=True) + "\n"),
+    kept = json.dumps(data, indent=1, sort_keys=True) + "\n"
+    for name, content in (("results.json", kept),
                           ("table.md", tables(data, figures.markdown)),
                           ("chart.svg", chart.draw(data["results"], TITLE))):
         with open(os.path.join(folder, name), "w", encoding="utf-8") as file:

@@ -1,5 +1,6 @@
-"""chart.py -- the results as an SVG. Each row has a bar for each system, drawn to the row's own
-scale and labelled with its figure, so that rows of different units stand side by side. No I/O."""
+"""chart.py -- the results as an SVG. Each row has a bar for each system, drawn to the row's
+own scale and labelled with its figure, so that rows of different units stand side by side.
+No I/O."""
 from xml.sax.saxutils import escape
 
 from figures import figure, rows_of, show, variants_of

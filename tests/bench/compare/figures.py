@@ -108,7 +108,8 @@ def judgement(results):
     for row in rows_of(results):
         for must, measured, reached in verdicts(results, row):
             if reached is not None:
-                lines.append([row.title, must, measured, "reached" if reached else "MISSED"])
+                word = "reached" if reached else "MISSED"
+                lines.append([row.title, must, measured, word])
     return lines
 
 
@@ -138,7 +139,8 @@ def plain(lines):
 
 
 def limits(results, measured):
-    """What the machine can do, and which share of it we reach. `measured`: one dict a round."""
+    """What the machine can do, and which share of it we reach. `measured`: what
+    measure.machine() found, each time."""
     def of(name):
         return median([m.get(name) for m in measured])
 
@@ -147,16 +149,17 @@ def limits(results, measured):
     lines = [["limit", "of the machine", "Tidelock", "share"]]
     sync, trip = of("sync_p10_us"), of("trip_p50_us")
     lines.append(["one sync (fdatasync of 4 KiB): the best tenth; median",
-                  "%s; %s" % (show("p10_us", sync), show("p50_us", of("sync_p50_us"))), "", ""])
+                  "%s; %s" % (show("p10_us", sync), show("p50_us", of("sync_p50_us"))),
+                  "", ""])
     lines.append(["one loopback round trip", show("p50_us", trip), "", ""])
     one = figure(results, row("set-1x1"), "tidelock", "p50_us")
     if one and sync and trip:
         least = sync + 2 * trip
         lines.append(["set, 1 x 1: two round trips and one sync", show("p50_us", least),
                       show("p50_us", one), "%.0f %%" % (100 * least / one)])
-    for key, name in (("set-64x1", "echo_64x1_per_s"), ("get-64x1", "echo_64x1_per_s"),
-                      ("set-12x100", "echo_12x100_per_s"), ("get-12x100", "echo_12x100_per_s")):
-        value, best = figure(results, row(key), "tidelock", "ops_per_s"), of(name)
+    for key in ("set-64x1", "get-64x1", "set-12x100", "get-12x100"):
+        value = figure(results, row(key), "tidelock", "ops_per_s")
+        best = of("echo_%s_per_s" % key.split("-")[1])
         if value and best:
             lines.append(["%s: libuv's echo" % row(key).title, show("ops_per_s", best),
                           show("ops_per_s", value), "%.0f %%" % (100 * value / best)])

@@ -1,4 +1,5 @@
-"""measure.py -- one measurement: the load, what it costs the servers, an outage, a restart."""
+"""measure.py -- one measurement: the load and what it costs the servers, an outage, a
+restart."""
 import json
 import os
 import subprocess
@@ -87,8 +88,8 @@ def load(system, variant, row, seconds, warmup):
     times = ["--seconds", str(seconds), "--warmup", str(warmup)]
     leader = system.address(wait_for(lambda: (system.leader(),), "a leader")[0])
     if variant == "tidelock":
-        command = [wire.TIDELOCK, "bench", "--op", op, "--servers", ",".join(system.addresses),
-                   "-o", "json"]
+        command = [wire.TIDELOCK, "bench", "--op", op, "--servers",
+                   ",".join(system.addresses), "-o", "json"]
     else:
         command = [LOAD, system.name, op, "--servers", leader]
     return run_load(command + flags_of(row.load) + times, system, seconds)
@@ -106,7 +107,7 @@ def outage(system):
         first = process.stderr.readline()
         if first.strip() != "measuring":
             raise RuntimeError("outage: " + first + process.stderr.read())
-        time.sleep(KILL_AFTER_S)  # the gap is found wherever it lies; this leaves room around it
+        time.sleep(KILL_AFTER_S)  # the gap is found wherever it lies: room around it
         system.kill(wait_for(lambda: (system.leader(),), "a leader")[0])
         out, _ = process.communicate(timeout=OUTAGE_S + 60)
     except BaseException:
@@ -168,7 +169,8 @@ def nodes(system, count, settle):
 
 def machine(folder):
     """What the machine can do at best, now."""
-    sync = subprocess.run([LIMITS, "sync", folder], capture_output=True, text=True, check=True)
+    sync = subprocess.run([LIMITS, "sync", folder], capture_output=True, text=True,
+                          check=True)
     found = json.loads(sync.stdout)
     with subprocess.Popen([LIMITS, "echo"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                           text=True) as echo:

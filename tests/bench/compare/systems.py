@@ -1,11 +1,12 @@
 """systems.py -- what is compared: three servers of each on loopback, started in a directory
-of their own and gone when stopped. Every server is a child process and is ended by its pid."""
+of their own and gone when stopped. Every server is a child process, ended by its pid."""
 import atexit
 import glob
 import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -102,8 +103,10 @@ class System:
     def leader_found(self):
         for server, process in enumerate(self.processes):
             if process.poll() is not None:
-                with open(os.path.join(self.folder(server), "out"), errors="replace") as out:
-                    raise RuntimeError("%s: a server ended: %s" % (self.name, out.read()[-500:]))
+                path = os.path.join(self.folder(server), "out")
+                with open(path, errors="replace") as out:
+                    raise RuntimeError("%s: a server ended: %s" % (
+                        self.name, out.read()[-500:]))
         return self.leader() is not None
 
     def command(self, server):
@@ -117,7 +120,8 @@ class Tidelock(System):
     name = "tidelock"
 
     def command(self, server):
-        members = ",".join("%d=127.0.0.1:%d" % (i + 1, self.port(i, 1)) for i in range(SERVERS))
+        members = ",".join("%d=127.0.0.1:%d" % (i + 1, self.port(i, 1))
+                           for i in range(SERVERS))
         return [wire.TIDELOCKD, "--id", str(server + 1), "--cluster", "bench", "--data",
                 os.path.join(self.folder(server), "data"), "--client", self.address(server),
                 "--peer", "127.0.0.1:%d" % self.port(server, 1), "--members", members]
@@ -137,8 +141,8 @@ class Tidelock(System):
 class ZooKeeper(System):
     name = "zookeeper"
     ports_each = 3
-    JARS = ("zookeeper", "zookeeper-jute", "slf4j-api", "slf4j-nop", "netty-*", "commons-cli",
-            "commons-io", "snappy-java", "metrics-core", "jackson-*")
+    JARS = ("zookeeper", "zookeeper-jute", "slf4j-api", "slf4j-nop", "netty-*",
+            "commons-cli", "commons-io", "snappy-java", "metrics-core", "jackson-*")
 
     @classmethod
     def jars(cls):
@@ -151,13 +155,14 @@ class ZooKeeper(System):
 
     @classmethod
     def version(cls):
-        name = os.path.basename(os.path.realpath(cls.jars()[0]))
-        jars = glob.glob(os.path.join(os.path.dirname(cls.jars()[0]), "zookeeper-[0-9]*.jar"))
-        return os.path.basename(jars[0])[:-4] if jars else name
+        folder = os.path.dirname(cls.jars()[0])
+        jars = glob.glob(os.path.join(folder, "zookeeper-[0-9]*.jar"))
+        return os.path.basename(jars[0])[:-4] if jars else "unknown"
 
     def start_one(self, server):
         config = ["tickTime=2000", "initLimit=10", "syncLimit=5",
-                  "dataDir=%s/data" % self.folder(server), "clientPort=%d" % self.port(server),
+                  "dataDir=%s/data" % self.folder(server),
+                  "clientPort=%d" % self.port(server),
                   "clientPortAddress=127.0.0.1", "admin.enableServer=false",
                   "4lw.commands.whitelist=srvr", "maxClientCnxns=0"]
         config += ["server.%d=127.0.0.1:%d:%d" % (i + 1, self.port(i, 1), self.port(i, 2))
@@ -175,7 +180,6 @@ class ZooKeeper(System):
                 os.path.join(self.folder(server), "zoo.cfg")]
 
     def leads(self, server):
-        import socket
         with socket.create_connection(("127.0.0.1", self.port(server)), 2) as s:
             s.sendall(b"srvr")
             return b"Mode: leader" in s.recv(4096)
@@ -212,8 +216,8 @@ class Etcd(System):
                 os.path.join(self.folder(server), "log")]
 
     def leads(self, server):
-        ask = urllib.request.Request("http://%s/v3/maintenance/status" % self.address(server),
-                                     data=b"{}")
+        ask = urllib.request.Request(
+            "http://%s/v3/maintenance/status" % self.address(server), data=b"{}")
         with urllib.request.urlopen(ask, timeout=2) as answer:
             status = json.load(answer)
         return status.get("leader", "0") == status["header"]["member_id"]

@@ -69,7 +69,6 @@ struct pending {
 
 struct conn {
     const struct wire *wire;
-    uint32_t index;    /* among all connections */
     const char *where; /* "127.0.0.1:2181" */
     bool wants_session;
     int fd;            /* -1: none */

@@ -210,7 +210,6 @@ void load_run(struct load *l)
     for (uint32_t i = 0; i < config->clients; i++) {
         conn_init(&l->conns[i], config->wire, config->servers[i % config->servers_count],
                   config->depth);
-        l->conns[i].index = i;
         l->conns[i].wants_session = config->job->recipe;
     }
     connect_all(l);

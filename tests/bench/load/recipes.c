@@ -32,6 +32,7 @@ enum step {
 struct work {
     enum step step;
     uint64_t begun_us;
+    uint32_t lock;                  /* which one; 0 if there is one of a kind */
     char base[PATH_ROOM];           /* of the counter, the lock, the queue */
     char mine[PATH_ROOM];           /* its own node in the line */
     char names[256][NAME_MAX_HERE]; /* queue: those to try, in order */
@@ -40,6 +41,12 @@ struct work {
 
 /* When each lock was last given up, to see how long handing over takes. */
 static uint64_t *released_us;
+
+static void base_of(const struct load *l, uint32_t lock, char base[PATH_ROOM])
+{
+    snprintf(base, PATH_ROOM, "/bench/%s-%016llx-%u", l->config.job->name,
+             (unsigned long long)l->seed, lock);
+}
 
 static void send_request(struct load *l, struct conn *c, enum step step,
                          const struct load_request *r)
@@ -93,6 +100,10 @@ static void begin(struct load *l, struct conn *c)
     struct work *w = c->work;
 
     w->begun_us = l->now_us;
+    if (l->config.job == &JOB_LOCK && l->config.locks > 1) {
+        w->lock = (uint32_t)rng_below(&l->rng, l->config.locks);
+        base_of(l, w->lock, w->base);
+    }
     if (l->config.job == &JOB_COUNTER) {
         ask_about(l, c, STEP_COUNTER_GET, LOAD_GET, w->base);
     } else if (l->config.job == &JOB_LOCK) {
@@ -115,7 +126,7 @@ static void end(struct load *l, struct conn *c)
 static void lock_held(struct load *l, struct conn *c)
 {
     struct work *w = c->work;
-    uint64_t *released = &released_us[c->index % l->config.locks];
+    uint64_t *released = &released_us[w->lock];
 
     /* Handed over: it was asked for before the last holder gave it up. */
     if (l->measuring && *released > w->begun_us) {
@@ -262,16 +273,19 @@ static void fill(struct load *l, struct conn *c)
 
 static void prepare(struct load *l)
 {
-    const uint32_t locks = l->config.job == &JOB_LOCK ? l->config.locks : 1;
+    const uint32_t bases = l->config.job == &JOB_LOCK ? l->config.locks : 1;
+    char base[PATH_ROOM];
 
     load_create(l, "/bench");
-    released_us = mem_zalloc(l->config.locks * sizeof *released_us);
+    released_us = mem_zalloc(bases * sizeof *released_us);
+    for (uint32_t i = 0; i < bases; i++) {
+        base_of(l, i, base);
+        load_create(l, base);
+    }
     for (uint32_t i = 0; i < l->config.clients; i++) {
         struct work *w = mem_zalloc(sizeof *w);
 
-        snprintf(w->base, sizeof w->base, "/bench/%s-%016llx-%u", l->config.job->name,
-                 (unsigned long long)l->seed, i % locks);
-        if (i < locks) load_create(l, w->base);
+        base_of(l, 0, w->base);
         l->conns[i].work = w;
     }
 }
