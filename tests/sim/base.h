@@ -70,6 +70,8 @@ struct options {
     uint32_t nodes, clients;
     uint32_t guests;       /* clients that are the client library */
     uint32_t nap_permille; /* of a guest's moves: it sleeps for about a session's time */
+    uint32_t bulk_bytes;   /* of what guests write, at most; 0 = a few */
+    bool crowd;            /* many guests, whose sessions expire again and again */
     uint32_t founders;     /* of the nodes; the others may join */
     uint32_t admin_gap_ms; /* 0 = nobody changes who belongs */
     uint64_t faults; /* FAULT_BITs of the kinds that may strike */
@@ -84,6 +86,7 @@ struct options {
 };
 
 struct options options_draw(uint64_t seed);
+void options_crowd(struct options *o); /* makes it one: for long runs */
 struct options options_calm(uint64_t seed); /* nothing goes wrong by itself */
 void options_print(const struct options *o);
 

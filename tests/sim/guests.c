@@ -361,22 +361,34 @@ static void put_method(struct client_request *r, const struct wish *q, struct bu
     if (q->kind == MAKE_IN_ORDER) put_flag(r, options, "sequential");
 }
 
+/* No two alike. */
+static void put_data(struct guest *g, struct buf *data)
+{
+    const uint32_t bulk = world_options(g->world)->bulk_bytes;
+
+    buf_put_u64(data, ++g->names);
+    buf_put_u64(data, g->id);
+    for (uint64_t left = bulk == 0 ? 0 : draw(g->world, bulk); left > 0; left--) {
+        buf_put_u8(data, 0);
+    }
+}
+
 static void ask(struct guest *g, struct wish wish)
 {
     struct wish *q = mem_alloc(sizeof *q);
     struct buf params = { 0 }, options = { 0 };
     struct client_request r = { .done = on_done, .ctx = q, .args_count = 1 };
-    char data[NAME_BYTES];
+    struct buf data = { 0 };
 
     *q = wish;
     q->guest = g;
     q->session = g->session;
     q->floor = g->all->written[q->path];
-    snprintf(data, sizeof data, "%u-%" PRIu64, g->id, ++g->names);
+    put_data(g, &data);
     put_method(&r, q, &options);
     pack_cstr(&params, q->name);
     if (r.method == METHOD_CREATE || r.method == METHOD_SET) {
-        pack_cstr(&params, data);
+        pack_bin(&params, buf_bytes(&data));
         r.args_count = 2;
     }
     r.write = q->kind != READ;
@@ -387,6 +399,7 @@ static void ask(struct guest *g, struct wish wish)
     client_core_request(g->core, now_ms(g), &r);
     buf_fini(&params);
     buf_fini(&options);
+    buf_fini(&data);
 }
 
 static void ask_count(struct guest *g)
@@ -546,6 +559,20 @@ static void greet(struct guest *g)
     g->former = 0;
 }
 
+/* B4, and I6: as long as it believes in its session, the session lives. */
+static void believe(const struct guest *g)
+{
+    const struct options *o = world_options(g->world);
+    const uint64_t slack_ms = 2 * o->drift_permille * o->session_ms / 1000 + 2;
+
+    if (!session_lives(g->core) || now_ms(g) + slack_ms >= session_deadline_ms(g->core)) return;
+    if (tenure_lives(g->world, g->core->session)) return;
+    if (tenure_is_condemned(g->world, g->core->session)) return;
+    broken(g->world, "guest %u believes in session %" PRIu64 " for %" PRIu64
+                     " ms more, and it has ended", g->id, g->core->session,
+           session_deadline_ms(g->core) - now_ms(g));
+}
+
 static void live_awake(struct guest *g)
 {
     if (g->core == NULL) be_born(g, (struct client_session){ 0 });
@@ -559,6 +586,7 @@ static void live_awake(struct guest *g)
         broken(g->world, "guest %u is turned away: %s", g->id,
                error_name(client_core_ready(g->core)));
     }
+    believe(g);
     if (client_core_wants_other(g->core)) hang_up(g);
     if (g->wire == NULL && world_now_us(g->world) >= g->dial_us) dial(g);
     if (client_core_ready(g->core) == 1 && g->session == 0) greet(g);

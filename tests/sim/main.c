@@ -2,6 +2,7 @@
  *
  *     tidelock-sim [--seeds N] [--first S] [--jobs J]      N seeds, in J processes;
  *                  [--keep-going]                          past broken ones, to the end
+ *                  [--crowd]                               of sessions that expire
  *     tidelock-sim --seed S [--trace]                      one seed again, as it was
  *     tidelock-sim --scenario NAME [--seed S] [--trace]    one of scenarios/; or all, or
  * list
@@ -40,20 +41,35 @@ void watch_over(struct world *w, const struct options *o)
     alarm(SEED_SECONDS_MAX);
 }
 
-static void run_seed(uint64_t seed, bool traced, struct stats *stats)
+static void run_world(const struct options *o, struct stats *stats)
 {
     struct world *w = mem_zalloc(sizeof *w);
-    struct options o = options_draw(seed);
 
-    o.trace = traced;
-    watch_over(w, &o);
-    world_init(w, &o);
+    watch_over(w, o);
+    world_init(w, o);
     life_run(w);
     *stats = w->stats;
     guests_fini(w);
     clients_fini(w);
     world_fini(w);
     free(w);
+}
+
+static void run_seed(uint64_t seed, bool traced, struct stats *stats)
+{
+    struct options o = options_draw(seed);
+
+    o.trace = traced;
+    run_world(&o, stats);
+}
+
+static void run_crowd(uint64_t seed, bool traced, struct stats *stats)
+{
+    struct options o = options_draw(seed);
+
+    options_crowd(&o);
+    o.trace = traced;
+    run_world(&o, stats);
 }
 
 static double seconds(clockid_t clock)
@@ -90,9 +106,11 @@ static void print_sum(const struct stats *s, double took)
            s->lost, s->doubled, s->late, s->torn);
 }
 
-static int run_many(uint64_t first, uint64_t count, uint64_t jobs, bool keep_going)
+static int run_many(uint64_t first, uint64_t count, uint64_t jobs, bool crowd,
+                    bool keep_going)
 {
-    const struct jobs_config config = { first, count, jobs, keep_going, run_seed };
+    const struct jobs_config config = { first, count, jobs, keep_going,
+                                         crowd ? run_crowd : run_seed };
     const double began = seconds(CLOCK_MONOTONIC);
     struct stats sum = { 0 };
     const uint64_t broke = jobs_run(&config, &sum);
@@ -105,14 +123,15 @@ static int run_many(uint64_t first, uint64_t count, uint64_t jobs, bool keep_goi
     return broke == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-static int run_one(uint64_t seed, bool traced)
+static int run_one(uint64_t seed, bool crowd, bool traced)
 {
     struct stats stats;
     struct options o = options_draw(seed);
     double began = seconds(CLOCK_MONOTONIC);
 
+    if (crowd) options_crowd(&o);
     options_print(&o);
-    run_seed(seed, traced, &stats);
+    (crowd ? run_crowd : run_seed)(seed, traced, &stats);
     printf("seed %" PRIu64 ": good\n", seed);
     print_sum(&stats, seconds(CLOCK_MONOTONIC) - began);
     return EXIT_SUCCESS;
@@ -122,8 +141,8 @@ static _Noreturn void usage(void)
 {
     fprintf(
         stderr,
-        "usage: tidelock-sim [--seeds N] [--first S] [--jobs J] [--keep-going]\n"
-        "       tidelock-sim --seed S [--trace]\n"
+        "usage: tidelock-sim [--seeds N] [--first S] [--jobs J] [--crowd] [--keep-going]\n"
+        "       tidelock-sim --seed S [--crowd] [--trace]\n"
         "       tidelock-sim --scenario NAME|all|list [--seeds N | --seed S] [--trace]\n");
     exit(2);
 }
@@ -142,12 +161,14 @@ static uint64_t number(const char *text)
 int main(int argc, char **argv)
 {
     uint64_t seeds = 100, first = 1, jobs = 2, seed = 1;
-    bool one = false, traced = false, keep_going = false;
+    bool one = false, crowd = false, traced = false, keep_going = false;
     const char *scenario = NULL;
 
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--trace") == 0) {
             traced = true;
+        } else if (strcmp(argv[i], "--crowd") == 0) {
+            crowd = true;
         } else if (strcmp(argv[i], "--keep-going") == 0) {
             keep_going = true;
         } else if (strcmp(argv[i], "--seeds") == 0) {
@@ -171,5 +192,6 @@ int main(int argc, char **argv)
         return one ? scenarios_run(scenario, seed, 1, traced)
                    : scenarios_run(scenario, first, seeds, traced);
     }
-    return one ? run_one(seed, traced) : run_many(first, seeds, jobs, keep_going);
+    return one ? run_one(seed, crowd, traced)
+               : run_many(first, seeds, jobs, crowd, keep_going);
 }

@@ -47,6 +47,20 @@ static void draw_guests(struct rng *rng, struct options *o)
     if (rng_below(rng, 2) == 0) return;
     o->guests = between(rng, 1, 4);
     o->nap_permille = maybe(rng, 50);
+    if (rng_below(rng, 16) == 0) o->bulk_bytes = between(rng, 20000, 200000);
+}
+
+void options_crowd(struct options *o)
+{
+    enum { CROWD = 24, CROWD_NAPS = 150, CROWD_GAP_US = 30000 };
+
+    o->crowd = true;
+    o->guests = CROWD;
+    o->clients = 2;
+    o->bulk_bytes = 0;
+    o->nap_permille = CROWD_NAPS;
+    o->client_gap_us = CROWD_GAP_US;
+    o->session_ms = SESSION_TIMEOUT_MIN_MS;
 }
 
 /* Leases stand on clocks whose rates differ by 20 permille at most (core/paxos/lease.h). */
@@ -103,13 +117,17 @@ struct options options_calm(uint64_t seed)
 
 void options_print(const struct options *o)
 {
-    printf("seed %" PRIu64 ": %u servers (%u found, a change every %u ms), %u clients (one asks every %u us, sessions of "
-           "%u ms), %u ms of faults, one every %u ms; of 1000 frames %u lost, %u doubled, "
-           "%u late, %s; flight to %u us, sync to %u us, clocks off by up to %u permille, leases of %u ms\nfaults:",
-           o->seed, o->nodes, o->founders, o->admin_gap_ms, o->clients, o->client_gap_us, o->session_ms, o->life_ms,
-           o->fault_gap_ms, o->loss_permille, o->double_permille, o->slow_permille,
-           o->ordered ? "in order" : "out of order", o->flight_us, o->sync_us,
-           o->drift_permille, o->lease_ms);
+    printf("seed %" PRIu64 ": %u servers (%u found, a change every %u ms), %u clients (one "
+           "asks every %u us, sessions of %u ms), %u guests (%u of 1000 moves are naps, "
+           "writes to %u bytes), ",
+           o->seed, o->nodes, o->founders, o->admin_gap_ms, o->clients, o->client_gap_us,
+           o->session_ms, o->guests, o->nap_permille, o->bulk_bytes);
+    printf("%u ms of faults, one every %u ms; of 1000 frames %u lost, %u doubled, %u late, "
+           "%s; flight to %u us, sync to %u us, clocks off by up to %u permille, leases of "
+           "%u ms\nfaults:",
+           o->life_ms, o->fault_gap_ms, o->loss_permille, o->double_permille,
+           o->slow_permille, o->ordered ? "in order" : "out of order", o->flight_us,
+           o->sync_us, o->drift_permille, o->lease_ms);
     for (uint32_t kind = 0; kind < FAULT_KINDS; kind++) {
         if ((o->faults >> kind & 1) != 0) printf(" %s", fault_name(kind));
     }

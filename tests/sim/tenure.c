@@ -158,6 +158,11 @@ void tenure_condemn(struct world *w, uint64_t session)
     session_at(w->tenure, session)->condemned = true;
 }
 
+bool tenure_is_condemned(const struct world *w, uint64_t session)
+{
+    return session_at(w->tenure, session)->condemned;
+}
+
 bool tenure_lives(const struct world *w, uint64_t session)
 {
     const struct known_session *s = session_at(w->tenure, session);

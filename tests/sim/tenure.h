@@ -25,6 +25,7 @@ void tenure_txn_end(struct world *w);
 
 /* Its owner is about to close it. */
 void tenure_condemn(struct world *w, uint64_t session);
+bool tenure_is_condemned(const struct world *w, uint64_t session);
 bool tenure_lives(const struct world *w, uint64_t session);
 uint64_t tenure_ephemerals(const struct world *w, uint64_t session);
 /* How often the node of this path was set since it was made. */

@@ -33,6 +33,7 @@ _Noreturn void broken(struct world *w, const char *format, ...)
     jobs_broken(why);
     printf("\nBROKEN at %.3f ms: %s", (double) w->now_us / 1000, why);
     printf("\nreplay: tidelock-sim --seed %" PRIu64 " --trace", w->options.seed);
+    if (w->options.crowd) printf(" --crowd");
     if (w->options.scenario != NULL) printf(" --scenario %s", w->options.scenario);
     printf("\n");
     fflush(stdout);
