@@ -140,7 +140,7 @@ static void ask_multi(struct bench *b, struct bench_slot *s, struct client_reque
 static uint64_t units_keys(const struct bench *b, unsigned round)
 {
     (void)round;
-    return b->config->keys;
+    return b->config->prepared ? 0 : b->config->keys;
 }
 
 /* First round: every key is created; that it is there already is fine. Second round, where

@@ -44,6 +44,9 @@ def operations_on_nodes():
 @rule
 def nodes_of_an_earlier_run_may_be_used_again():
     bench("get", "--keys", "16", "--prepared")
+    status, out, _ = cli("bench", "--op", "get", "--keys", "1000000", "--prepared",
+                         "--seconds", "1", "--warmup", "0", "-o", "json")
+    same((status, list(json.loads(out)["errors_by_name"])), (FAILED, ["no_node"]), "others")
 
 
 @rule
