@@ -372,6 +372,20 @@ static void write_cell(rocksdb_sstfilewriter_t *w, const struct kv_change *c, ch
     }
 }
 
+/* RocksDB tells the system to forget what it has written to such a file, and the C API has
+ * no way to forbid it. What was just written is what is asked for next, and each such question
+ * would be a read from the disk, in the loop: with a million nodes, 5,700 sets a second in
+ * place of 17,700. So the system is asked to read it again, in one piece and in the
+ * background. An advice: nothing rests on it. */
+static void want_in_memory(const char *name)
+{
+    const int fd = open(name, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0) return;
+    (void) posix_fadvise(fd, 0, 0, POSIX_FADV_WILLNEED);
+    close(fd);
+}
+
 /* The cells first..end-1 as one file, synced. */
 static char *write_part(struct rocks *r, size_t first, size_t end, const char *name)
 {
@@ -384,6 +398,7 @@ static char *write_part(struct rocks *r, size_t first, size_t end, const char *n
     }
     if (error == NULL) rocksdb_sstfilewriter_finish(w, &error);
     rocksdb_sstfilewriter_destroy(w);
+    if (error == NULL) want_in_memory(name);
     return error;
 }
 
