@@ -43,7 +43,7 @@ static const char introduction[] =
     "`{code: int, name: str, message: str, details}`. `details` is nil or a map:\n"
     "`zxid` of the transaction that refused it; for a `multi` also `index`, which op was\n"
     "refused, counted from 0 (-1: a guard among the options); for a `call` or a `query` also\n"
-    "`value`, if the recipe gave one.\n"
+    "`value`, if the recipe gave one; for `busy`, `retry_ms`: when to ask again.\n"
     "\n"
     "A `stat` is a map of these members:";
 

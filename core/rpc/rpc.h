@@ -93,7 +93,10 @@ void pack_object(struct buf *b, const msgpack_object *o); /* canonical copy */
 void rpc_request_begin(struct buf *b, uint32_t msgid, enum method method); /* then params */
 void rpc_response_begin(struct buf *b, uint32_t msgid); /* nil error; then the result */
 void rpc_notification_begin(struct buf *b, const char *name); /* then params */
-/* With nil details. `message` NULL: the text of the code. */
+/* When whoever is told ERR_BUSY is to ask again: `retry_ms` in its details. It differs from
+ * request to request, so that those who are refused together do not come back together. */
+uint64_t rpc_retry_ms(uint32_t msgid);
+/* With nil details, but for ERR_BUSY. `message` NULL: the text of the code. */
 void rpc_error(struct buf *b, uint32_t msgid, int code, const char *message);
 const char *rpc_method_name(enum method method);
 

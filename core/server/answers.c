@@ -45,10 +45,11 @@ static void put_stat(struct buf *out, const struct stat_view *s)
 static void put_details(struct buf *out, const struct job *j, const struct result *r)
 {
     bool indexed = j->method == METHOD_MULTI && r->index >= 0;
-    bool value = r->value.ptr != NULL;
+    bool value = r->value.ptr != NULL, busy = r->code == ERR_BUSY;
 
-    pack_map(out, 1u + indexed + value);
+    pack_map(out, 1u + indexed + value + busy);
     put_uint(out, "zxid", r->zxid);
+    if (busy) put_uint(out, "retry_ms", rpc_retry_ms(j->msgid));
     if (indexed) {
         put_int(out, "index", r->index < j->guards ? -1 : r->index - (int64_t)j->guards);
     }

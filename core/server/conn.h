@@ -17,11 +17,17 @@ void conn_resume(struct conn *c);
 
 /* False: too much is asked, or too much is unread. */
 bool conn_has_room(const struct conn *c);
+/* It has had its share of this turn, or all have; `last`: an `any` read is the next. It is
+ * looked at again in the next turn then. */
+bool conn_is_tired(struct conn *c, bool last);
+void conn_spend(struct conn *c, size_t bytes);
 /* To append a response to; dooms a connection that reads nothing. */
 struct buf *conn_out(struct conn *c);
 
 /* Closes it when it dawdles. */
 void conn_sweep(struct conn *c, uint64_t now_ms);
+/* Its output was written as far as it goes. */
+void conn_flushed(struct conn *c);
 
 bool conn_attached(const struct conn *c, uint64_t session);
 bool conn_attach(struct conn *c, uint64_t session); /* false: too many */

@@ -21,6 +21,7 @@ static void job_end(struct job *j)
     struct conn *c = j->conn;
 
     c->jobs--;
+    c->job_bytes -= j->held;
     job_free(&c->service->jobs, j);
     if (!c->reading || !list_empty(&c->queued)) conn_wake(c);
 }
@@ -79,8 +80,10 @@ static bool read_now(struct job *j)
         return true;
     }
 
-    int code =
-        answer_read(conn_out(c), j, driver_view(d), driver_zxid(d), &c->service->scratch);
+    struct buf *out = conn_out(c);
+    const size_t before = out->len;
+    int code = answer_read(out, j, driver_view(d), driver_zxid(d), &c->service->scratch);
+    conn_spend(c, out->len - before);
     if (code == 0 && j->method == METHOD_SESSION_ATTACH) (void)conn_attach(c, j->renew);
     return true;
 }
@@ -119,7 +122,7 @@ static int start_write(struct job *j)
     int code = driver_submit(c->service->driver, j->tag, buf_bytes(&j->body));
     if (code != 0) return code;
     if (j->class == JOB_WRITE) c->writes++;
-    job_drop_body(&c->service->jobs, j); /* the replica has its own copy */
+    job_drop_body(j); /* the replica has its own copy */
     return 0;
 }
 
@@ -175,16 +178,39 @@ static void confirmed_end(struct job *j)
     }
 }
 
+static bool is_member_change(enum method method)
+{
+    return method == METHOD_MEMBER_ADD || method == METHOD_MEMBER_PROMOTE ||
+           method == METHOD_MEMBER_DEMOTE || method == METHOD_MEMBER_REMOVE ||
+           method == METHOD_MEMBER_JOIN;
+}
+
+/* What waits for no turn: it keeps sessions alive, or administers the service. */
+static bool is_express(const struct job *j)
+{
+    return j->renew != 0 || j->method == METHOD_SESSION_OPEN ||
+           j->method == METHOD_SESSION_CLOSE || j->method == METHOD_MEMBER_LIST ||
+           is_member_change(j->method);
+}
+
+/* True: not now, but in the next turn. */
+static bool is_put_off(struct job *j)
+{
+    return !is_express(j) && conn_is_tired(j->conn, j->class == JOB_LOCAL);
+}
+
 void dispatch_resume(struct conn *c)
 {
     while (!list_empty(&c->confirmed) && out_queued(&c->out) < CONN_OUT_AIM) {
+        if (conn_is_tired(c, false)) return;
         struct job *j = LIST_FIRST(&c->confirmed, struct job, member);
         list_remove(&j->member);
         confirmed_end(j);
     }
     while (!list_empty(&c->queued) && out_queued(&c->out) < CONN_OUT_AIM) {
-        if (!job_may_start(LIST_FIRST(&c->queued, struct job, member))) return;
-        job_start(LIST_FIRST(&c->queued, struct job, member));
+        struct job *j = LIST_FIRST(&c->queued, struct job, member);
+        if (!job_may_start(j) || is_put_off(j)) return;
+        job_start(j);
     }
 }
 
@@ -232,9 +258,10 @@ static void job_come(struct conn *c, const struct rpc_message *m)
     j->method = m->method;
     int code = request_read(&s->requests, &s->values, j);
     job_keep_body(&s->jobs, j);
+    c->job_bytes += j->held;
     if (code != 0) {
         job_refuse(j, code, s->values.why);
-    } else if (list_empty(&c->queued) && job_may_start(j)) {
+    } else if (list_empty(&c->queued) && job_may_start(j) && !is_put_off(j)) {
         job_start(j);
     } else {
         list_push(&c->queued, &j->member);
@@ -295,13 +322,6 @@ static void session_follow(struct conn *c, const struct job *j, const struct res
     (void)conn_attach(c, part.id);
 }
 
-static bool is_member_change(enum method method)
-{
-    return method == METHOD_MEMBER_ADD || method == METHOD_MEMBER_PROMOTE ||
-           method == METHOD_MEMBER_DEMOTE || method == METHOD_MEMBER_REMOVE ||
-           method == METHOD_MEMBER_JOIN;
-}
-
 void dispatch_answer(struct service *s, uint64_t tag, int code, struct bytes bytes)
 {
     struct job *j = job_find(&s->jobs, tag);
@@ -330,9 +350,10 @@ void dispatch_ready(struct service *s, uint64_t tag, int code)
 
     if (j == NULL) return;
     struct conn *c = j->conn;
-    if (code == 0 && out_queued(&c->out) >= CONN_OUT_AIM) {
+    bool full = out_queued(&c->out) >= CONN_OUT_AIM; /* out.c wakes us when there is room */
+    if (code == 0 && (full || is_put_off(j))) {
         list_remove(&j->member);
-        list_push(&c->confirmed, &j->member); /* out.c wakes us when there is room */
+        list_push(&c->confirmed, &j->member);
         return;
     }
     if (code != 0) {

@@ -68,11 +68,8 @@ void job_keep_body(struct jobs *t, struct job *j)
     t->bytes += j->held;
 }
 
-void job_drop_body(struct jobs *t, struct job *j)
+void job_drop_body(struct job *j)
 {
-    CHECK(t->bytes >= j->held);
-    t->bytes -= j->held;
-    j->held = 0;
     if (j->body.cap > KEEP_BYTES) {
         buf_fini(&j->body);
     } else {
@@ -83,9 +80,11 @@ void job_drop_body(struct jobs *t, struct job *j)
 void job_free(struct jobs *t, struct job *j)
 {
     CHECK(j->conn != NULL);
+    CHECK(t->bytes >= j->held);
+    t->bytes -= j->held;
     j->conn = NULL;
     list_remove(&j->member);
-    job_drop_body(t, j);
+    job_drop_body(j);
     /* At the end: places are used in turn, so that a tag is long in coming back. */
     list_push(&t->spare, &j->member);
     t->count--;

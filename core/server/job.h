@@ -35,7 +35,7 @@ struct job {
     uint32_t guards;     /* how many wants before the request's own are its guards */
     uint64_t timeout_ms; /* SESSION_OPEN */
     uint8_t secret[SESSION_SECRET_BYTES]; /* SESSION_OPEN, SESSION_ATTACH */
-    size_t held;     /* of the body, as jobs.bytes counts it */
+    size_t held;     /* of the body, here or at the replica, as jobs.bytes counts it */
     struct buf body; /* WRITE, CALL: request.h; reads: requests_*.c */
 };
 
@@ -43,7 +43,7 @@ struct jobs {
     struct job **chunks;
     uint32_t places; /* in all chunks */
     uint32_t count;
-    size_t bytes; /* in bodies */
+    size_t bytes; /* in bodies, here and at the replica */
     struct list spare;
 };
 
@@ -54,7 +54,7 @@ void jobs_fini(struct jobs *t); /* every job was ended */
 struct job *job_new(struct jobs *t, struct conn *conn);
 void job_free(struct jobs *t, struct job *j);
 void job_keep_body(struct jobs *t, struct job *j); /* counts it; once */
-void job_drop_body(struct jobs *t, struct job *j);
+void job_drop_body(struct job *j); /* it lies at the replica now, and counts on */
 struct job *job_find(struct jobs *t, uint64_t tag); /* NULL: gone */
 
 #endif

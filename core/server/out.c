@@ -50,6 +50,7 @@ static void on_written(uv_write_t *request, int status)
 
     MAYBE(status < 0); /* then the reading side hears of it too, and the owner closes */
     o->busy = false;
+    o->written += o->writing.len;
     forget(&o->writing);
     (void)out_buf(o); /* the owner's next flush goes on, and sees that there is room */
 }
@@ -76,6 +77,7 @@ int out_flush(struct out *o)
     int done = uv_try_write(o->stream, &all, 1);
     if (done == UV_EAGAIN) done = 0;
     if (done < 0) return done;
+    o->written += (size_t)done;
     if ((size_t)done < o->pending.len) return write_rest(o, (size_t)done);
     forget(&o->pending);
     return 0;

@@ -22,6 +22,7 @@ struct out {
     struct buf pending; /* gathered since the last flush */
     struct buf writing; /* under way */
     bool busy;
+    uint64_t written; /* bytes, of all time */
     uv_write_t request;
 };
 

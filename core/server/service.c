@@ -1,6 +1,7 @@
 #include "core/server/service.h"
 
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include "core/base/check.h"
 #include "core/base/log.h"
@@ -53,11 +54,13 @@ static void on_turn(void *ctx)
     query_queue_turn(s); /* the oldest first */
     list_init(&due); /* what is woken meanwhile is looked at in the next round */
     list_splice(&due, &s->wakes);
-    while (!list_empty(&due)) {
+    while (!list_empty(&due) && !shares_are_over(&s->shares, false)) {
         struct conn *c = LIST_FIRST(&due, struct conn, wake);
         list_remove(&c->wake);
         if (!c->closing) conn_resume(c);
     }
+    list_splice(&due, &s->wakes); /* who was not looked at comes first in the next turn */
+    list_splice(&s->wakes, &due);
     feed_turn(&s->feed);
     handover_turn(s);
     greet_turn(s);
@@ -75,6 +78,7 @@ static void on_flushed(struct out *o, int code)
 {
     struct conn *c = CONTAINER_OF(o, struct conn, out);
 
+    conn_flushed(c);
     if (code != 0) {
         conn_close(c);
     } else if (conn_has_room(c) &&
@@ -88,6 +92,7 @@ static void on_flush(void *ctx)
     struct service *s = ctx;
 
     out_flush_all(&s->dirties, on_flushed);
+    shares_next_turn(&s->shares);
 }
 
 static void on_installing(void *ctx, bool installing)
@@ -154,9 +159,20 @@ int service_listen(struct service *s, struct address *address, char *why, size_t
 
 /* --- start and end --- */
 
+/* Without a descriptor the log and the state could not go on. */
+static uint32_t conns_that_fit(void)
+{
+    struct rlimit files;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0) return CONNS_MAX;
+    uint64_t fit = files.rlim_cur / 2;
+    if (files.rlim_cur > 2 * CONNS_FILES_KEPT) fit = files.rlim_cur - CONNS_FILES_KEPT;
+    return fit < CONNS_MAX ? (uint32_t)fit : CONNS_MAX;
+}
+
 void service_init(struct service *s, uv_loop_t *loop, const struct config *config)
 {
-    *s = (struct service){ .loop = loop, .config = config };
+    *s = (struct service){ .loop = loop, .config = config, .conns_max = conns_that_fit() };
     list_init(&s->conns);
     list_init(&s->wakes);
     list_init(&s->dirties);

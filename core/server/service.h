@@ -10,7 +10,9 @@
  * stands in the connection's queue, and all behind it.
  *
  * BOUNDS  A connection with many jobs, or with much output that it does not read, is not
- * read from; one that leaves very much unread, or a message half sent, is closed. */
+ * read from; one that leaves very much unread, or reads nothing for long, or takes too long
+ * over one message, is closed. What all together may hold of each is bounded too: then the
+ * one goes that holds most. How turns, places and memory are shared: share.h. */
 #ifndef CORE_SERVER_SERVICE_H
 #define CORE_SERVER_SERVICE_H
 
@@ -19,17 +21,24 @@
 #include "core/server/job.h"
 #include "core/server/out.h"
 #include "core/server/requests.h"
+#include "core/server/share.h"
 #include "core/server/watches.h"
 
 enum {
     SERVICE_READ_BYTES = 256 << 10,
     CONNS_MAX = 10000,
+    CONNS_FILES_KEPT = 1024, /* descriptors for the log, the state and peers; or half of all */
+    CONNS_ADDRESS_PERCENT = 75, /* of all connections, for one address */
+    SERVICE_IN_MAX = 64 << 20,  /* messages that are not whole yet, of all connections */
+    SERVICE_OUT_MAX = 256 << 20, /* unread output of all connections */
     CONN_JOBS_MAX = LIMIT(4096, 64),     /* asked and not answered: then stop reading */
     CONN_OUT_AIM = LIMIT(1 << 20, 4096), /* unread output: then stop reading */
     CONN_OUT_MAX = 64 << 20,             /* unread output: then close */
     CONN_SESSIONS_MAX = LIMIT(1024, 8),
     CONN_HELLO_MS = 10000,  /* from connecting to the hello */
     CONN_SILENT_MS = 30000, /* within a message */
+    CONN_MESSAGE_MS = 60000, /* from its first byte to its last, while it is read */
+    CONN_UNREAD_MS = 60000,  /* output of which nothing is read */
     CONN_PARTING_MS = 3000, /* for the client to notice that we have said our last */
 };
 
@@ -43,6 +52,14 @@ struct conn {
     struct rpc_scan scan;
     bool greeted, wants_members, reading, doomed, closing;
     uint64_t opened_ms, heard_ms;
+    uint64_t message_ms; /* when the message began that is not whole yet */
+    uint64_t moved_ms;   /* when something of the output was last seen to be read */
+    size_t unread;       /* what was left of it then, */
+    uint64_t written;    /* and how much was written before */
+    size_t in_counted, out_counted; /* in the service's sums */
+    struct share share;
+    size_t job_bytes; /* of its jobs, as jobs.bytes has them */
+    uint8_t address[16]; /* of the client, without its port */
     uint64_t parting_ms; /* since when it is only drained; 0 = not parting */
     uv_shutdown_t parting;
     struct list queued, started, confirmed; /* of jobs: J1 */
@@ -61,7 +78,10 @@ struct service {
     bool listening, stopping;
     bool installing; /* its state is about to be replaced by a peer's */
     struct list conns, wakes, dirties;
-    uint32_t conns_count;
+    uint32_t conns_count, conns_max;
+    uint64_t refused_ms; /* when a line about refused connections was written last */
+    struct shares shares;
+    size_t in_bytes, out_bytes; /* of all connections: not whole yet, unread */
     struct list queries; /* jobs put off: query_queue.h */
     struct jobs jobs;
     struct requests requests;

@@ -9,6 +9,7 @@ import atexit
 import faulthandler
 import json
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -135,6 +136,7 @@ class Refused(Exception):
     def __init__(self, error):
         super().__init__("%s: %s" % (error["name"], error["message"]))
         self.name, self.message = error["name"], error["message"]
+        self.details = error["details"]
 
 
 class Closed(Exception):
@@ -144,11 +146,13 @@ class Closed(Exception):
 class Connection:
     """One blocking connection; requests may be pipelined with send() and answer()."""
 
+    source = None  # the address that it comes from
+
     def __init__(self, address, timeout=10, hello=True):
         host, port = address.rsplit(":", 1)
         self.buffer, self.msgid, self.answers = bytearray(), 0, {}
         try:
-            self.socket = socket.create_connection((host, int(port)), timeout)
+            self.socket = socket.create_connection((host, int(port)), timeout, self.source)
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except OSError as e:
             raise Closed("%s: %s" % (address, e)) from e
@@ -337,11 +341,15 @@ def wait_for(condition, what, limit=20):
 class Server:
     """One tidelockd that the test starts by itself, with the flags given."""
 
-    def __init__(self, *flags, log=None):
+    def __init__(self, *flags, log=None, files=None):
+        """`files`: how many descriptors it may have."""
+        def limit():
+            if files:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
         self.log = log or os.path.join(make_folder(), "log")
         with open(self.log, "ab") as out:
             self.process = subprocess.Popen([TIDELOCKD, *flags], stdin=subprocess.DEVNULL,
-                                            stdout=out, stderr=out)
+                                            stdout=out, stderr=out, preexec_fn=limit)
         self.pid = self.process.pid
         _pids.add(self.pid)
 

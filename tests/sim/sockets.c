@@ -297,6 +297,20 @@ int uv_tcp_nodelay(uv_tcp_t *tcp, int on)
     return 0;
 }
 
+/* All clients come from one machine. */
+int uv_tcp_getpeername(const uv_tcp_t *tcp, struct sockaddr *name, int *len)
+{
+    (void)tcp;
+    (void)name;
+    (void)len;
+    return UV_ENOTCONN;
+}
+
+size_t uv_stream_get_write_queue_size(const uv_stream_t *stream)
+{
+    return wire_of(stream)->rest.len;
+}
+
 int uv_read_start(uv_stream_t *stream, uv_alloc_cb alloc, uv_read_cb read)
 {
     struct wire *c = wire_of(stream);
