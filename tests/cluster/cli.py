@@ -93,7 +93,7 @@ def a_failure_has_its_status_and_says_why_in_one_line():
     cli("create", "/e", "x")
     cli("create", "/e/child")
     fails(FAILED, "too_large", "set", "/e", "-", data=b"x" * (2 << 20))
-    fails(CONFLICT, "path is missing", "call", "lock.acquire", "5")
+    fails(CONFLICT, "must be a map", "call", "lock.acquire", "5")
     fails(USAGE, "bad_path", "get", "e")
     fails(USAGE, "bad_path", "create", "/e/../f")
     fails(USAGE, "bad_path", "get", "/e/")

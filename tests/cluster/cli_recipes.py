@@ -45,6 +45,9 @@ def source(name, text):
     return path
 
 
+RECIPES = os.path.join(os.path.dirname(__file__), "..", "..", "recipes")
+SHIPPED = sorted(file[:-len(".lua")] for file in os.listdir(RECIPES)
+                 if file.endswith(".lua") and not file.endswith("_test.lua"))
 ECHO = "return { echo = function(tx, args) return args end }\n"
 
 # --- recipes ---
@@ -52,7 +55,7 @@ ECHO = "return { echo = function(tx, args) return args end }\n"
 
 @rule
 def a_recipe_is_put_listed_shown_called_and_removed():
-    prints("config shipped\nelection shipped\nlock shipped\n", "recipe", "list")
+    prints("".join(name + " shipped\n" for name in SHIPPED), "recipe", "list")
     file = source("mine.lua", ECHO)
     prints("mine 0\n", "recipe", "put", file)
     prints("mine 1\n", "recipe", "put", file)
@@ -65,7 +68,7 @@ def a_recipe_is_put_listed_shown_called_and_removed():
     listed = answers("recipe", "list")["recipes"]
     same([(r["name"], r["version"], r["shipped"]) for r in listed],
          [("mine", 1, False), ("other", 0, False), ("piped", 0, False),
-          ("config", None, True), ("election", None, True), ("lock", None, True)], "list")
+          *[(name, None, True) for name in SHIPPED]], "list")
     for name in ("mine", "other", "piped"):
         prints("", "recipe", "rm", name)
     fails(NOT_FOUND, "no_recipe", "call", "mine.echo")
