@@ -6,7 +6,7 @@
 #include "core/base/check.h"
 #include "core/base/errors.h"
 
-enum { PATH_TEXT_MAX = 128 };
+enum { PATH_TEXT_MAX = 128, GATHER_MAX = 1000 };
 
 /* --- packing --- */
 
@@ -29,13 +29,18 @@ void bench_pack_option(struct bench *b, struct client_request *r, const char *na
     r->options_count++;
 }
 
-void bench_pack_call(struct bench *b, struct client_request *r, const char *function,
-                     uint32_t members)
+void bench_pack_function(struct bench *b, struct client_request *r, const char *function)
 {
     r->method = METHOD_CALL;
     r->args_count = 2;
     r->write = true;
     pack_cstr(&b->params, function);
+}
+
+void bench_pack_call(struct bench *b, struct client_request *r, const char *function,
+                     uint32_t members)
+{
+    bench_pack_function(b, r, function);
     pack_map(&b->params, members + 1);
     pack_cstr(&b->params, "path");
 }
@@ -198,10 +203,7 @@ static void ask_call(struct bench *b, struct bench_slot *s, struct client_reques
     (void)s;
     put_recipe_name(b, name, sizeof name);
     strcat(name, ".nothing");
-    r->method = METHOD_CALL;
-    r->args_count = 2;
-    r->write = true;
-    pack_cstr(&b->params, name);
+    bench_pack_function(b, r, name);
     pack_nil(&b->params);
 }
 
@@ -310,6 +312,9 @@ const char *bench_kind_misfit(const struct bench_config *config)
     }
     if (config->kind->gathers && config->rate > 0) {
         return "--rate does not fit: all clients must take part in each of these";
+    }
+    if (config->kind->gathers && config->clients > GATHER_MAX) {
+        return "--clients must be 1000 at most: a barrier takes no more";
     }
     if (config->prepared && config->kind->units != units_keys) {
         return "--prepared does not fit: it uses no nodes of an earlier run";

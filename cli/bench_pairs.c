@@ -132,32 +132,63 @@ const struct bench_kind BENCH_QUEUE = { .name = "queue",
 
 /* --- barrier: enter and leave, all clients together --- */
 
+/* What `enter` answered each client, to be handed to `leave` as it is. */
+static void barrier_start(struct bench *b)
+{
+    b->state = mem_zalloc(b->config->clients * sizeof(struct buf));
+}
+
+static void barrier_stop(struct bench *b)
+{
+    struct buf *answers = b->state;
+
+    for (uint32_t i = 0; i < b->config->clients; i++) buf_fini(&answers[i]);
+    free(answers);
+}
+
+static struct buf *barrier_answer(struct bench *b, const struct bench_slot *s)
+{
+    return (struct buf *)b->state + (s->client - b->clients);
+}
+
 static void barrier_ask(struct bench *b, struct bench_slot *s, struct client_request *r)
 {
-    const bool enter = s->step == 0;
-
-    bench_pack_call(b, r, enter ? "barrier.enter" : "barrier.leave", enter ? 1 : 0);
-    bench_pack_path(b, "/bench/%016llx/barrier", (unsigned long long)b->config->seed);
     put_wait(b, r);
-    if (!enter) return;
+    if (s->step > 0) {
+        bench_pack_function(b, r, "barrier.leave");
+        buf_put_bytes_raw(&b->params, buf_bytes(barrier_answer(b, s)));
+        return;
+    }
+    bench_pack_call(b, r, "barrier.enter", 1);
+    bench_pack_path(b, "/bench/%016llx/barrier", (unsigned long long)b->config->seed);
     pack_cstr(&b->params, "count");
     pack_uint(&b->params, b->config->clients);
 }
 
-static enum bench_verdict first_told(struct bench *b, struct bench_slot *s,
-                                     const msgpack_object *result)
+static enum bench_verdict barrier_told(struct bench *b, struct bench_slot *s,
+                                       const msgpack_object *result)
 {
-    (void)b;
-    (void)result;
-    return s->step == 0 ? BENCH_NEXT : BENCH_DONE;
+    const msgpack_object *value = bench_value_of(result);
+    struct buf *answer = barrier_answer(b, s);
+
+    if (s->step > 0) return BENCH_DONE;
+    if (value == NULL) {
+        snprintf(b->broken, sizeof b->broken, "barrier.enter answered nothing");
+        return BENCH_FAILED;
+    }
+    buf_clear(answer);
+    pack_object(answer, value);
+    return BENCH_NEXT;
 }
 
 const struct bench_kind BENCH_BARRIER = {
     .name = "barrier",
     .shallow = true,
     .gathers = true,
+    .start = barrier_start,
     .ask = barrier_ask,
-    .told = first_told,
+    .told = barrier_told,
+    .stop = barrier_stop,
 };
 
 /* --- session: open and close --- */
@@ -176,8 +207,10 @@ static void session_ask(struct bench *b, struct bench_slot *s, struct client_req
 static enum bench_verdict session_told(struct bench *b, struct bench_slot *s,
                                        const msgpack_object *result)
 {
-    if (s->step == 0) s->subject = rpc_uint(rpc_member(result, "id"), 0);
-    return first_told(b, s, result);
+    (void)b;
+    if (s->step > 0) return BENCH_DONE;
+    s->subject = rpc_uint(rpc_member(result, "id"), 0);
+    return BENCH_NEXT;
 }
 
 const struct bench_kind BENCH_SESSION = {

@@ -90,6 +90,13 @@ def a_contended_lock_is_handed_over_with_rising_tokens():
 
 
 @rule
+def counters_queues_and_barriers():
+    bench("counter", "--clients", "4", "--depth", "3")
+    bench("queue", "--clients", "4", "--depth", "3")
+    bench("barrier", "--clients", "4")
+
+
+@rule
 def in_an_open_loop_operations_come_at_the_rate():
     got = bench("set", "--clients", "4", "--depth", "50", "--rate", "200")
     same((got["rate"], got["count"]), (200, 200), "operations")

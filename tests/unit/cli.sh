@@ -64,6 +64,7 @@ rule bench_knows_its_operations 2 "'frob'" bench --op frob
 rule bench_lists_its_operations 2 "set, get, create" bench --op frob
 rule watchers_of_bench_have_no_depth 2 "depth must be 1" bench --op watch --depth 2
 rule a_barrier_of_bench_has_no_rate 2 "rate does not fit" bench --op barrier --rate 5
+rule a_barrier_of_bench_has_an_end 2 "1000 at most" bench --op barrier --clients 1001
 rule a_delete_of_bench_needs_new_nodes 2 "prepared does not fit" bench --op delete --prepared
 rule a_rate_of_bench_is_not_zero 2 "from 1 to" bench --op set --rate 0
 rule clients_of_bench_are_not_zero 2 "from 1 to" bench --op set --clients 0
