@@ -2,9 +2,9 @@
  *
  *     version u8 (2) | kind u8 | by kind, numbers as LEB128:
  *     PAXOS         a message of core/paxos/message.h
- *     FORWARD       reign.round reign.node boot number count, count times: tag, request bytes
+ *     FORWARD       reign.round reign.node channel number count, count times: tag, request bytes
  *                   (requests number, number + 1, ... of this origin in this reign)
- *     FORWARD_NEXT  reign.round reign.node boot number  (the leader's next expected number)
+ *     FORWARD_NEXT  reign.round reign.node channel number  (the leader's next expected number)
  *     READ_ASK      boot id count, count times: session to renew
  *     READ_OK       boot id index    (read when this slot is applied; answers id)
  *     DIGEST        slot again u8 sum u64  (the sender's digest after the slot; 1: and yours?)
@@ -39,7 +39,7 @@ struct frame {
     enum frame_kind kind;
     struct paxos_message paxos; /* PAXOS: see paxos_message_decode() on its blob */
     struct ballot reign;
-    uint64_t boot, number, id, index;
+    uint64_t boot, number, id, index; /* boot: FORWARD, FORWARD_NEXT: the channel */
     uint32_t count;
     struct bytes items; /* FORWARD, READ_ASK: encoded; see the two readers. SNAPSHOT_CHUNK:
                            the cells, which are not looked into */

@@ -43,7 +43,8 @@ struct pending {
 
 /* What a leader takes from one origin, in order and once. */
 struct channel {
-    uint64_t boot; /* of the origin */
+    uint64_t id;   /* of the origin's numbering: it rises with every start, and when the
+                      origin forgets what it had numbered */
     uint64_t next; /* the number expected next */
 };
 
@@ -60,6 +61,7 @@ struct writes {
     struct list *unsent;    /* the first not sent in this reign; &order = none */
     struct ballot reign;    /* the reign that `number`s count in */
     uint64_t number_next;
+    uint64_t channel;       /* the id of this numbering */
     uint64_t sent_ms;       /* when something was last sent or acknowledged */
     uint64_t acked;         /* the leader has every number below it */
     struct pending **slots; /* by the low bits of the wire tag */

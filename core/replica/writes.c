@@ -9,7 +9,10 @@
 
 /* --- pending requests --- */
 
-enum { SLOT_BITS = 16 };
+enum {
+    SLOT_BITS = 16,
+    CHANNEL_BITS = 24, /* numberings of one start of a server; the start stands above */
+};
 
 static_assert(PENDING_COUNT_MAX <= 1u << SLOT_BITS, "a wire tag has room for the slot");
 
@@ -27,6 +30,7 @@ void writes_init(struct writes *w, uint64_t boot)
     w->unsent = &w->order;
     w->number_next = 1;
     w->acked = 1;
+    w->channel = boot << CHANNEL_BITS;
     w->generation = boot << 32;
     w->slots = mem_zalloc(PENDING_COUNT_MAX * sizeof w->slots[0]);
     w->slots_free = mem_alloc(PENDING_COUNT_MAX * sizeof w->slots_free[0]);
@@ -129,8 +133,12 @@ void writes_applied(struct replica *r, const struct txn *t, struct bytes result)
     r->io.answer(r->io.ctx, tag, 0, result);
 }
 
+/* The leader waits for the numbers that were given and may be lost: what comes from now on is
+ * numbered afresh, in a channel of its own. */
 void writes_abandon(struct replica *r)
 {
+    r->writes.channel++;
+    r->writes.number_next = r->writes.acked = 1;
     LIST_EACH_SAFE(at, after, &r->writes.order)
     {
         uint64_t tag = pending_of(at)->tag;
@@ -174,7 +182,7 @@ static struct frame forward_frame(const struct replica *r, enum frame_kind kind,
 {
     return (struct frame){ .kind = kind,
                            .reign = paxos_ballot(r->paxos),
-                           .boot = r->config.boot,
+                           .boot = r->writes.channel,
                            .number = number };
 }
 
@@ -269,7 +277,7 @@ void writes_next_came(struct replica *r, uint32_t from, const struct frame *f)
     struct writes *w = &r->writes;
 
     if (from != f->reign.node) return; /* only the leader itself knows what it has */
-    if (f->boot != r->config.boot || ballot_cmp(f->reign, w->reign) != 0) return;
+    if (f->boot != w->channel || ballot_cmp(f->reign, w->reign) != 0) return;
     if (f->number < w->acked || f->number > w->number_next) return; /* late or nonsense */
     w->acked = f->number;
     w->sent_ms = r->time.now_ms;
@@ -278,11 +286,11 @@ void writes_next_came(struct replica *r, uint32_t from, const struct frame *f)
 
 /* --- the leader's side --- */
 
-static void tell_next(struct replica *r, uint32_t to, uint64_t boot, uint64_t next)
+static void tell_next(struct replica *r, uint32_t to, uint64_t channel, uint64_t next)
 {
     struct frame f = forward_frame(r, FRAME_FORWARD_NEXT, next);
 
-    f.boot = boot;
+    f.boot = channel;
     buf_clear(&r->frame);
     frame_encode(&r->frame, &f);
     replica_send(r, node_bit(to), 0);
@@ -314,8 +322,8 @@ void writes_forward_came(struct replica *r, uint32_t from, const struct frame *f
     bool doubled = false;
 
     if (replica_serving(r) != r->self || ballot_cmp(f->reign, r->reign) != 0) return;
-    if (f->boot < c->boot) return;
-    if (f->boot > c->boot) *c = (struct channel){ f->boot, 1 };
+    if (f->boot < c->id) return;
+    if (f->boot > c->id) *c = (struct channel){ f->boot, 1 };
     for (uint32_t i = 0; i < f->count; i++, number++) {
         uint64_t tag;
         struct bytes request;
@@ -329,7 +337,7 @@ void writes_forward_came(struct replica *r, uint32_t from, const struct frame *f
     }
     /* A repeated frame means that the origin does not know how far this side is; a gap, that
      * something was lost. */
-    if (doubled || f->number > c->next) tell_next(r, from, c->boot, c->next);
+    if (doubled || f->number > c->next) tell_next(r, from, c->id, c->next);
 }
 
 static bool may_resolve(const struct replica *r)

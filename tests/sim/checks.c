@@ -393,8 +393,13 @@ void checks_leaves(struct world *w, struct server *from, struct bytes bytes)
     const struct paxos_message *m = &f.paxos;
 
     if (frame_decode(bytes, &f) != 0) broken(w, "node %u sends no frame", from->id);
-    trace(w, "node %u sends %s slot %" PRIu64 " ballot %" PRIu64 ".%u", from->id,
-          frame_name(&f), m->slot, m->ballot.round, m->ballot.node);
+    if (f.kind == FRAME_PAXOS) {
+        trace(w, "node %u sends %s slot %" PRIu64 " ballot %" PRIu64 ".%u", from->id,
+              frame_name(&f), m->slot, m->ballot.round, m->ballot.node);
+    } else {
+        trace(w, "node %u sends %s number %" PRIu64 " count %u", from->id, frame_name(&f),
+              f.number, f.count);
+    }
     if (f.kind != FRAME_PAXOS) return;
     if (m->kind == PAXOS_PROMISE || m->kind == PAXOS_PREPARE || m->kind == PAXOS_ACCEPTED) {
         if (ballot_cmp(from->disk.promised_durable, m->ballot) < 0) {

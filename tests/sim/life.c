@@ -10,6 +10,7 @@
 #include "core/base/check.h"
 #include "tests/sim/guests.h"
 #include "tests/sim/sim.h"
+#include "tests/sim/tenure.h"
 
 enum {
     UNAWARE_MS = 3000,  /* nobody leads for so long: the core may not know who belongs */
@@ -117,17 +118,26 @@ static void follow_members(struct world *w, uint64_t healed_us)
     if (known != NULL) grow_to_quorum(w, known);
 }
 
+static bool at_rest(const struct world *w)
+{
+    const uint32_t living = w->options.clients + w->options.guests;
+
+    return clients_idle(w) && guests_idle(w) && tenure_open(w) == living && /* T7 */
+           world_leader(w) != 0 && same_everywhere(w);
+}
+
 static void expect_progress(struct world *w, const char *among)
 {
     uint64_t limit_us = w->now_us + 1000 * PROGRESS_LIMIT_MS;
 
-    while (!clients_idle(w) || !guests_idle(w) || world_leader(w) == 0 || !same_everywhere(w)) {
+    while (!at_rest(w)) {
         world_step(w);
         follow_members(w, limit_us - 1000 * PROGRESS_LIMIT_MS);
         if (w->now_us < limit_us) continue;
         world_print(w);
         clients_print(w);
         guests_print(w);
+        printf("%" PRIu64 " sessions live\n", tenure_open(w));
         broken(w, "no progress: for %u s %s were healed and something is still open",
                PROGRESS_LIMIT_MS / 1000, among);
     }

@@ -22,6 +22,7 @@ struct known_node { /* open addressing by the path's hash; it stays when deleted
 struct tenure {
     struct known_session sessions[SESSIONS_MAX];
     struct known_node nodes[NODES_KNOWN_MAX];
+    uint64_t open;
     uint64_t asker, origin; /* of the transaction at hand */
     uint64_t bereft[DELETED_MAX]; /* owners of ephemeral nodes that it deletes */
     uint32_t bereft_count;
@@ -100,6 +101,7 @@ static void opened(struct world *w, uint64_t id)
 
     if (s->id != 0) broken(w, "session %" PRIu64 " opens twice", id); /* T1 */
     s->id = id;
+    w->tenure->open++;
 }
 
 static void closed(struct world *w, uint64_t id)
@@ -116,6 +118,7 @@ static void closed(struct world *w, uint64_t id)
         broken(w, "session %" PRIu64 " is closed by somebody else", id);
     }
     s->ended = true;
+    t->open--;
     if (t->origin == 0) guests_expired(w, id);
 }
 
@@ -156,6 +159,11 @@ void tenure_txn_end(struct world *w)
 void tenure_condemn(struct world *w, uint64_t session)
 {
     session_at(w->tenure, session)->condemned = true;
+}
+
+uint64_t tenure_open(const struct world *w)
+{
+    return w->tenure->open;
 }
 
 bool tenure_is_condemned(const struct world *w, uint64_t session)

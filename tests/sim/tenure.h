@@ -5,7 +5,8 @@
  *     T3  a session's end leaves none of its ephemeral nodes
  *     T4  nobody but a client deletes an ephemeral node whose session lives
  *     T5  a session is closed by who knows its secret, else it expires; never early (A4)
- *     T6  every node that a client was told it made for its session is there, and no other */
+ *     T6  every node that a client was told it made for its session is there, and no other
+ *     T7  in the end no session lives but those of clients that do (life.c) */
 #ifndef TESTS_SIM_TENURE_H
 #define TESTS_SIM_TENURE_H
 
@@ -25,6 +26,7 @@ void tenure_txn_end(struct world *w);
 
 /* Its owner is about to close it. */
 void tenure_condemn(struct world *w, uint64_t session);
+uint64_t tenure_open(const struct world *w); /* sessions that live */
 bool tenure_is_condemned(const struct world *w, uint64_t session);
 bool tenure_lives(const struct world *w, uint64_t session);
 uint64_t tenure_ephemerals(const struct world *w, uint64_t session);

@@ -582,9 +582,10 @@ void world_print(const struct world *w)
             struct replica_status s = replica_status(n->replica);
 
             printf(", %s, leader %u, ballot %" PRIu64 ".%u, chosen %" PRIu64
-                   ", applied %" PRIu64 ", open writes %" PRIu64 ", reads %" PRIu64 "%s",
+                   ", applied %" PRIu64 ", open writes %" PRIu64 ", reads %" PRIu64
+                   ", waiting calls %" PRIu64 "%s",
                    paxos_role_name(s.role), s.leader, s.ballot.round, s.ballot.node,
-                   s.chosen, s.applied, s.pending_writes, s.pending_reads,
+                   s.chosen, s.applied, s.pending_writes, s.pending_reads, s.waiting_calls,
                    s.serving ? ", serves" : "");
         }
         printf("\n");

@@ -17,7 +17,7 @@ struct scenario {
 };
 
 extern const struct scenario scenarios_consensus[], scenarios_storage[],
-    scenarios_sessions[], scenarios_disks[]; /* each ends with a name of NULL */
+    scenarios_sessions[], scenarios_disks[], scenarios_clients[]; /* each ends with a name of NULL */
 
 /* Steps. Servers are named by their id. */
 void scene_run(struct world *w, uint64_t ms);

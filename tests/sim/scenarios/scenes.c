@@ -112,7 +112,8 @@ static void run(const struct scenario *s, uint64_t seed, bool traced)
 }
 
 static const struct scenario *const rooms[] = { scenarios_consensus, scenarios_storage,
-                                                scenarios_sessions, scenarios_disks };
+                                                scenarios_sessions, scenarios_disks,
+                                                scenarios_clients };
 enum { ROOMS = sizeof rooms / sizeof rooms[0] };
 
 int scenarios_run(const char *name, uint64_t first, uint64_t seeds, bool traced)
