@@ -159,7 +159,7 @@ static void set_integer(lua_State *L, const char *name, uint64_t v)
 
 void tx_stat_push(lua_State *L, const struct stat_view *s)
 {
-    lua_createtable(L, 0, 11);
+    lua_createtable(L, 0, 13);
     set_integer(L, "czxid", s->czxid);
     set_integer(L, "mzxid", s->mzxid);
     set_integer(L, "pzxid", s->pzxid);
@@ -171,6 +171,8 @@ void tx_stat_push(lua_State *L, const struct stat_view *s)
     set_integer(L, "ephemeralOwner", s->ephemeral_owner);
     set_integer(L, "dataLength", s->data_length);
     set_integer(L, "numChildren", s->num_children);
+    set_integer(L, "ttl", s->ttl);
+    set_integer(L, "container", s->container);
 }
 
 static int tx_object_stat(lua_State *L)

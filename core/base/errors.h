@@ -15,7 +15,7 @@
     X(BAD_VERSION,       -3, "bad_version",       "the node is at another version")            \
     X(NOT_EMPTY,         -4, "not_empty",         "the node has children")                     \
     X(EPHEMERAL_PARENT,  -5, "ephemeral_parent",  "an ephemeral node cannot have children")    \
-    X(GUARD_FAILED,      -6, "guard_failed",      "the guard's node is gone or was granted anew: the lock is lost") \
+    X(GUARD_FAILED,      -6, "guard_failed",      "the guard's node is gone or was granted anew, or its session is over: the lock is lost") \
     X(BAD_PATH,          -7, "bad_path",          "a path starts with / and has no empty, . or .. part") \
     X(TOO_LARGE,         -8, "too_large",         "the request or its result is over a limit") \
     X(SESSION_EXPIRED,   -9, "session_expired",   "the session is over: open a new one")       \
@@ -38,12 +38,14 @@
     X(LAST_VOTER,       -26, "last_voter",        "the cluster would have no voter left")      \
     X(UNSAFE_CHANGE,    -27, "unsafe_change",     "of the voters that would be left no majority answers now") \
     X(RESTING,          -28, "resting",           "the function went over its budget too often: ask again later") \
+    X(OVER_QUOTA,       -29, "over_quota",        "a quota of this subtree or of the whole tree is used up") \
     /* The service cannot take the request now; it is in no batch, so ask again. */            \
     X(NO_QUORUM,        -30, "no_quorum",         "no majority of servers can be reached")     \
     X(BUSY,             -31, "busy",              "the server's queue is full: ask again later") \
     X(PENDING,          -32, "pending",           "not answered yet: await it again or cancel it") \
     X(STOPPING,         -33, "stopping",          "the server is stopping: use another one")   \
     X(NOT_LEADER,       -34, "not_leader",        "this server does not lead: ask the one that does") \
+    X(STALE,            -35, "stale",             "this server may lag further behind than was asked for: ask another one") \
     /* Broken requests. */                                                                     \
     X(UNKNOWN_METHOD,   -40, "unknown_method",    "there is no method of this name")           \
     X(BAD_PARAMS,       -41, "bad_params",        "a parameter is missing or of the wrong type") \

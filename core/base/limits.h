@@ -28,6 +28,9 @@
                                         more, since a path can resolve to many */
 #define CALL_OPS_MAX      1024u      /* ops of one run of a recipe function */
 #define LIST_COUNT_MAX    10000u     /* names in one page of children */
+#define SUBTREE_NODES_MAX LIMIT(10000u, 100u) /* that one transaction deletes or copies */
+#define TTL_MS_MAX        (100ull * 365 * 86400 * 1000)
+#define LINGER_MS_MAX     60000u     /* an expired owner's name is kept so long at most */
 
 /* Sessions. */
 #define SESSION_TIMEOUT_MIN_MS     1000u

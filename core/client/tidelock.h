@@ -187,6 +187,7 @@ typedef struct tl_stat {
     int32_t version, cversion, aversion;
     uint64_t ephemeral_owner;
     uint64_t data_length, num_children;
+    uint64_t ttl, container; /* milliseconds, 0 = none; 1 = it is one */
 } tl_stat;
 
 typedef struct tl_guard {

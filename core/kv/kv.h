@@ -13,6 +13,8 @@
  *     'm' name                          what is applied: slot, zxid, digest (core/machine)
  *     'n' parent-path 0x00 name         a node of the tree           (core/tree/node.h)
  *     'e' owner u64be path              an ephemeral node, by owner   (core/tree/node.h)
+ *     't' expires u64be path            a node that goes by itself    (core/tree/node.h)
+ *     'q' path                          a quota                       (core/tree/quota.h)
  *     's' id u64be                      a session                     (core/session)
  *     'r' id u64be seq u64be            a stored result               (core/session)
  *

@@ -9,18 +9,18 @@
 #include "core/machine/roster.h"
 #include "core/tree/op.h"
 
-enum { BATCH_VERSION = 1 };
+enum { BATCH_VERSION = 2, BATCH_VERSION_FIRST = 1 };
 
 static const unsigned known_flags = TXN_FINAL | TXN_REPEATED;
 
-void batch_begin(struct buf *out, uint64_t zxid_first, int64_t time_ms,
-                 uint64_t digest_slot, uint64_t digest)
+void batch_begin(struct buf *out, const struct batch *b)
 {
     buf_put_u8(out, BATCH_VERSION);
-    buf_put_uint(out, zxid_first);
-    buf_put_uint(out, (uint64_t)time_ms);
-    buf_put_uint(out, digest_slot);
-    buf_put_u64(out, digest);
+    buf_put_uint(out, b->zxid_first);
+    buf_put_uint(out, (uint64_t)b->time_ms);
+    buf_put_uint(out, b->clock_ms);
+    buf_put_uint(out, b->digest_slot);
+    buf_put_u64(out, b->digest);
 }
 
 void txn_encode(struct buf *out, const struct txn *t)
@@ -88,9 +88,10 @@ int batch_decode(struct bytes bytes, struct batch *b)
     uint64_t time_ms, count;
 
     if (r.bad) return ERR_BAD_MESSAGE;
-    if (version != BATCH_VERSION) return ERR_OTHER_VERSION;
+    if (version < BATCH_VERSION_FIRST || version > BATCH_VERSION) return ERR_OTHER_VERSION;
     *b = (struct batch){ .zxid_first = read_uint(&r) };
     time_ms = read_uint(&r);
+    if (version > BATCH_VERSION_FIRST) b->clock_ms = read_uint(&r);
     b->digest_slot = read_uint(&r);
     b->digest = read_u64(&r);
     count = read_uint(&r);
@@ -160,6 +161,23 @@ static void text_roster(struct text *t, struct bytes bytes)
     }
 }
 
+static void text_life(struct text *t, const struct op *op)
+{
+    switch (op->life) {
+    case NODE_STAYS:
+        break;
+    case NODE_CONTAINER:
+        text_put(t, " container");
+        break;
+    case NODE_TTL:
+        text_number(t, " ttl_ms=", op->life_ms);
+        break;
+    case NODE_LINGERS:
+        text_number(t, " linger_ms=", op->life_ms);
+        break;
+    }
+}
+
 static void text_op(struct text *t, const struct op *op)
 {
     text_put(t, " | ");
@@ -170,19 +188,29 @@ static void text_op(struct text *t, const struct op *op)
         text_path(t, op->path);
         text_data(t, op->data);
         if (op->owner != 0) text_number(t, " owner=", op->owner);
+        text_life(t, op);
         break;
     case OP_SET:
         text_path(t, op->path);
         text_data(t, op->data);
         break;
     case OP_DELETE:
+    case OP_TOUCH:
         text_path(t, op->path);
+        break;
+    case OP_QUOTA:
+        text_path(t, op->path);
+        text_number(t, " nodes=", op->nodes);
+        text_number(t, "/", op->nodes_max);
+        text_number(t, " bytes=", op->bytes);
+        text_number(t, "/", op->bytes_max);
         break;
     case OP_SESSION_OPEN: /* its data is the secret */
         text_number(t, "id=", op->owner);
         text_number(t, " timeout_ms=", op->timeout_ms);
         break;
     case OP_SESSION_CLOSE:
+    case OP_SESSION_END:
         text_number(t, "id=", op->owner);
         break;
     case OP_MEMBERS:

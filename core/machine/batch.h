@@ -1,6 +1,7 @@
 /* batch.h -- the value of one Paxos slot: the resolved transactions of many requests.
  *
- *     version u8 (1) | zxid_first | time_ms | digest_slot | digest u64 | count | count txns
+ *     version u8 (2) | zxid_first | time_ms | clock_ms | digest_slot | digest u64 | count |
+ *     count txns                                                (version 1 had no clock_ms)
  *     txn: flags u8 | origin | tag | session | seq | ack | ops bytes | result bytes
  *
  * Transaction i has zxid zxid_first + i. `digest` is the state's digest after digest_slot,
@@ -28,15 +29,15 @@ struct txn {
 struct batch {
     uint64_t zxid_first;
     int64_t time_ms;
+    uint64_t clock_ms; /* the service's clock: machine.h */
     uint64_t digest_slot, digest;
     uint32_t count;
     uint32_t rosters; /* how many of the ops are OP_MEMBERS */
     struct reader txns; /* see txn_next() */
 };
 
-/* `count` and the txns are appended by the builder; see resolver.c. */
-void batch_begin(struct buf *out, uint64_t zxid_first, int64_t time_ms, uint64_t digest_slot,
-                 uint64_t digest);
+/* The header of `b`; `count` and the txns are appended by the builder; see resolver.c. */
+void batch_begin(struct buf *out, const struct batch *b);
 void txn_encode(struct buf *out, const struct txn *t); /* appends */
 
 int batch_decode(struct bytes bytes, struct batch *b); /* borrowed; ERR_BAD_MESSAGE, ... */

@@ -113,6 +113,7 @@ static int call_wait(struct resolver *r, struct call *c, const struct request *q
     const struct asker *a = &c->asker;
     const char *no_session = "a call that waits needs a session";
 
+    tx_finish(&r->tx);
     if (a->session == 0) {
         txn_refuse(r, a, ERR_BAD_MESSAGE, bytes_str(no_session), -1);
     } else if (!call_has_room(r, c)) {

@@ -9,6 +9,7 @@
  *     calls.c       recipe calls: run, wait, end
  *     watches.c     which calls a changed path wakes
  *     deadlines.c   calls by their time limit
+ *     expiring.c    nodes that expire
  *     changes.c     changes of the members */
 #ifndef CORE_MACHINE_INSIDE_H
 #define CORE_MACHINE_INSIDE_H
@@ -81,6 +82,10 @@ struct resolver {
 
     struct kv_overlay pending; /* resolved, not yet applied */
     uint64_t zxid;             /* the newest given out */
+    struct tree_tally tally; /* of the tree as pending shows it */
+    struct tx_limits limits;
+    uint64_t clock_ms;       /* as time_ms below; it is clock_base_ms at clock_from_ms */
+    uint64_t clock_base_ms, clock_from_ms;
     struct expiry *expiry;
 
     struct buf txns; /* the open batch */
@@ -108,6 +113,7 @@ struct resolver {
 };
 
 /* open_batch.c */
+void batch_times_set(struct resolver *r);
 void txn_begin(struct resolver *r, uint64_t session, uint32_t ops_max);
 bool txn_fits(const struct resolver *r, size_t result_len);
 /* Ends the transaction at hand: into the batch, into the pending state. It fits (CHECK). */
@@ -140,6 +146,9 @@ void lease_open(struct resolver *r, const struct asker *a, const struct request 
 int lease_close(struct resolver *r, const struct asker *a);
 void leases_load(struct resolver *r);
 void leases_expire_due(struct resolver *r);
+
+/* expiring.c */
+void nodes_expire_due(struct resolver *r);
 
 /* lanes.c */
 struct lane *lane_find(const struct resolver *r, uint64_t session);

@@ -34,44 +34,36 @@ void lease_open(struct resolver *r, const struct asker *a, const struct request 
     expiry_add(r->expiry, part.id, timeout_ms, r->now_ms);
 }
 
-/* Deletes as many of the session's ephemerals as a batch takes at its ease. */
-static void delete_some(struct resolver *r, uint64_t id)
+/* A session that owns more than a batch can hold, or once did: from the first part on it is
+ * over for all who ask, so that nobody is told that it lives while a part of it is gone. The
+ * rest is due again at once, here or at the next leader. */
+static void lease_end_partly(struct resolver *r, uint64_t id, bool expired)
 {
-    struct buf prefix = { 0 }, key = { 0 }, path = { 0 };
+    bool whole;
 
     txn_begin(r, 0, UINT32_MAX);
-    r->tx.reserved_allowed = true;
-    node_owner_prefix(&prefix, id);
-    while (r->tx.ops.len < BATCH_BYTES_AIM &&
-           kv_first(&r->tx.over.view, buf_bytes(&prefix), &key)) {
-        buf_clear(&path);
-        buf_put_bytes_raw(&path, node_owner_key_path(buf_bytes(&key)));
-        CHECK(tx_delete(&r->tx, buf_bytes(&path), -1) == 0); /* T2: it has no children */
-    }
+    whole = session_close_partly(&r->tx, id, expired, BATCH_BYTES_AIM);
+    tx_finish(&r->tx);
     txn_commit(r, &nobody, TXN_FINAL, (struct bytes){ 0 });
-    buf_fini(&prefix);
-    buf_fini(&key);
-    buf_fini(&path);
+    if (!whole) expiry_add(r->expiry, id, 0, r->now_ms);
 }
 
-/* The end of a session that lives, for whoever asks. When it owns more than a batch can
- * hold, a part of it goes now, and the session is due again at once: with a timeout of 0 no
- * renewal can save it. Only such a giant ends in more than one transaction. */
-static int lease_end(struct resolver *r, const struct asker *a)
+/* The end of a session that lives, for whoever asks. Only a giant ends in more than one
+ * transaction: it is ERR_BUSY then, and whoever asks again hears that it is over. */
+static int lease_end(struct resolver *r, const struct asker *a, bool expired)
 {
     struct result result = { .index = -1 };
 
     lane_end(r, a->session);
     expiry_remove(r->expiry, a->session);
     txn_begin(r, 0, UINT32_MAX);
-    r->tx.reserved_allowed = true;
-    CHECK(session_close(&r->tx, a->session) == 0);
+    CHECK(session_close(&r->tx, a->session, expired) == 0);
+    tx_finish(&r->tx);
     if (txn_fits(r, ENDING_BYTES_MAX)) {
         txn_answer(r, a, &result);
         return 0;
     }
-    delete_some(r, a->session);
-    expiry_add(r->expiry, a->session, 0, r->now_ms);
+    lease_end_partly(r, a->session, expired);
     return ERR_BUSY;
 }
 
@@ -79,29 +71,21 @@ int lease_close(struct resolver *r, const struct asker *a)
 {
     struct session s;
 
-    if (session_read(&r->pending.view, a->session, &s)) return lease_end(r, a);
+    if (session_read(&r->pending.view, a->session, &s)) return lease_end(r, a, false);
     txn_refuse_unstored(r, a, ERR_SESSION_EXPIRED, (struct bytes){ 0 });
     return 0;
 }
 
 void leases_load(struct resolver *r)
 {
-    const struct bytes prefix = BYTES_LIT("s");
-    struct buf at = { 0 }, next = { 0 };
+    uint64_t id = 0;
     struct session s;
 
-    buf_put_bytes_raw(&at, prefix);
-    while (kv_seek(&r->pending.view, prefix, buf_bytes(&at), KV_FORWARD, &next)) {
-        struct buf taken = at;
+    while (session_next(&r->pending.view, &id)) {
+        const bool lives = session_read(&r->pending.view, id, &s);
 
-        CHECK(next.len == 9);
-        CHECK(session_read(&r->pending.view, get_u64_be(next.ptr + 1), &s));
-        expiry_add(r->expiry, s.id, s.timeout_ms, r->now_ms);
-        at = next;
-        next = taken;
+        expiry_add(r->expiry, id, lives ? s.timeout_ms : 0, r->now_ms);
     }
-    buf_fini(&at);
-    buf_fini(&next);
 }
 
 void leases_expire_due(struct resolver *r)
@@ -112,7 +96,10 @@ void leases_expire_due(struct resolver *r)
         struct asker a = { .session = expiry_take_due(r->expiry, r->now_ms) };
 
         if (a.session == 0) return;
-        CHECK(session_read(&r->pending.view, a.session, &s)); /* V5 */
-        if (lease_end(r, &a) == 0) r->expiries++;
+        if (!session_read(&r->pending.view, a.session, &s)) { /* its end has begun */
+            lease_end_partly(r, a.session, true);
+        } else if (lease_end(r, &a, true) == 0) {
+            r->expiries++;
+        }
     }
 }

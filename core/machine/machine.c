@@ -7,7 +7,7 @@
 #include "core/session/session.h"
 #include "core/tree/tree.h"
 
-enum { APPLIED_VERSION = 1 };
+enum { APPLIED_VERSION = 2, APPLIED_VERSION_FIRST = 1 };
 
 static const struct bytes applied_key = BYTES_LIT("mapplied");
 
@@ -24,8 +24,17 @@ static void put_place(struct machine *m)
     buf_put_uint(out, m->zxid);
     buf_put_uint(out, (uint64_t)m->time_ms);
     buf_put_u64(out, m->applied->digest);
+    buf_put_uint(out, m->clock_ms);
+    buf_put_uint(out, m->tally.nodes);
+    buf_put_uint(out, m->tally.bytes);
+    buf_put_uint(out, m->tally.quotas);
     kv_put(m->applied, applied_key, buf_bytes(out), m->zxid);
     m->digests[m->run.slot % MACHINE_DIGESTS] = m->applied->digest;
+}
+
+static bool version_is_known(uint8_t version)
+{
+    return version >= APPLIED_VERSION_FIRST && version <= APPLIED_VERSION;
 }
 
 static int read_place(struct machine *m, struct bytes cell)
@@ -35,7 +44,7 @@ static int read_place(struct machine *m, struct bytes cell)
     uint8_t version = read_u8(&r), valid;
 
     if (r.bad) return ERR_DAMAGED;
-    if (version != APPLIED_VERSION) return ERR_OTHER_VERSION;
+    if (!version_is_known(version)) return ERR_OTHER_VERSION;
     m->run.slot = read_uint(&r);
     m->run.reign.round = read_uint(&r);
     node = read_uint(&r);
@@ -43,6 +52,14 @@ static int read_place(struct machine *m, struct bytes cell)
     m->zxid = read_uint(&r);
     time_ms = read_uint(&r);
     m->applied->digest = read_u64(&r);
+    if (version == APPLIED_VERSION) {
+        m->clock_ms = read_uint(&r);
+        m->tally.nodes = read_uint(&r);
+        m->tally.bytes = read_uint(&r);
+        m->tally.quotas = read_uint(&r);
+    } else {
+        m->tally = tree_tally_count(&m->applied->view);
+    }
     if (!reader_done(&r) || node > NODES_MAX || valid > 1 || time_ms > INT64_MAX) {
         return ERR_DAMAGED;
     }
@@ -66,6 +83,7 @@ int machine_init(struct machine *m, struct kv_overlay *applied)
     applied->digesting = true;
     tree_found(applied);
     applied->digesting = false;
+    m->tally.nodes = 1;
     put_place(m);
     return 0;
 }
@@ -110,7 +128,7 @@ bool machine_place_peek(struct bytes key, struct bytes value, uint64_t *slot)
     struct reader r = reader_of(value);
 
     if (!bytes_equal(key, applied_key)) return false;
-    if (read_u8(&r) != APPLIED_VERSION) r.bad = true;
+    if (!version_is_known(read_u8(&r))) r.bad = true;
     *slot = read_uint(&r);
     if (r.bad) *slot = 0;
     return true;
@@ -133,10 +151,13 @@ static void apply_ops(struct machine *m, const struct tree_context *c, struct by
         case OP_CREATE:
         case OP_SET:
         case OP_DELETE:
+        case OP_TOUCH:
+        case OP_QUOTA:
             tree_apply(m->applied, c, &op);
             break;
         case OP_SESSION_OPEN:
         case OP_SESSION_CLOSE:
+        case OP_SESSION_END:
             session_apply(m->applied, c, &op);
             break;
         case OP_MEMBERS:
@@ -172,7 +193,10 @@ static void apply_txn(struct machine *m, const struct tree_context *c, const str
 
 static void apply_batch(struct machine *m, struct batch *b, machine_txn_fn each, void *ctx)
 {
-    struct tree_context c = { .zxid = b->zxid_first, .time_ms = b->time_ms };
+    struct tree_context c = { .zxid = b->zxid_first,
+                              .time_ms = b->time_ms,
+                              .clock_ms = b->clock_ms,
+                              .tally = &m->tally };
     struct txn t;
 
     m->applied->digesting = true;
@@ -183,6 +207,7 @@ static void apply_batch(struct machine *m, struct batch *b, machine_txn_fn each,
     m->applied->digesting = false;
     m->zxid += b->count;
     m->time_ms = b->time_ms;
+    m->clock_ms = b->clock_ms;
 }
 
 bool machine_digest(const struct machine *m, uint64_t slot, uint64_t *digest)
@@ -244,7 +269,7 @@ static bool members_fit(const struct machine *m, const struct proposal *p,
 static bool batch_fits(const struct machine *m, const struct batch *b)
 {
     return b->zxid_first == m->zxid + 1 && b->time_ms >= m->time_ms &&
-           b->digest_slot <= m->run.slot;
+           b->clock_ms >= m->clock_ms && b->digest_slot <= m->run.slot;
 }
 
 int machine_apply(struct machine *m, const struct proposal *p, machine_txn_fn each,
@@ -270,8 +295,13 @@ int machine_apply(struct machine *m, const struct proposal *p, machine_txn_fn ea
 
 void machine_check(struct machine *m)
 {
+    const struct tree_tally tally = tree_tally_count(&m->applied->view);
+
     CHECK(!m->applied->digesting);
     CHECK(m->digests[m->run.slot % MACHINE_DIGESTS] == m->applied->digest);
+    CHECK(m->tally.nodes == tally.nodes); /* T6 */
+    CHECK(m->tally.bytes == tally.bytes);
+    CHECK(m->tally.quotas == tally.quotas);
     tree_check(&m->applied->view);
     session_check(&m->applied->view);
 }

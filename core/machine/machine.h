@@ -3,11 +3,19 @@
  * Every replica applies the same slots in the same order and gets the same cells: tree,
  * sessions, results. Which batches count is the run rule's word (core/paxos/run.h). Pure.
  *
- * Cell 'm' "applied": version u8 (1) | slot | reign.round | reign.node | valid u8 | zxid |
- * time_ms | digest u64. It is put with each slot, so that whatever is written behind names
- * the slot it stands at.
+ * Cell 'm' "applied": version u8 (2) | slot | reign.round | reign.node | valid u8 | zxid |
+ * time_ms | digest u64 | clock_ms | nodes | bytes | quotas. It is put with each slot, so that
+ * whatever is written behind names the slot it stands at. (Version 1 ended with the digest.)
  *
- * Invariants: M1 slots are applied one by one, each once. M2 zxid and time never go back.
+ * Time is told in two ways. `time_ms` is the leaders' wall clock, for people: ctime, mtime. It
+ * jumps when a leader's is wrong. `clock_ms`, the service's clock, is how long somebody has
+ * led, by the monotonic clocks of those who did: a new leader goes on where the log ends, and
+ * leaves out what nobody led. By it nodes expire: whatever a wall clock says, none goes before
+ * it was left alone for its whole time; and after an outage each has what it had left. (The
+ * log tells the time with each batch: a new leader does not know what passed since the newest
+ * one, so that much later a node may go.)
+ *
+ * Invariants: M1 slots are applied one by one, each once. M2 zxid and times never go back.
  * M3 the digest of two replicas at one slot is the same. M4 a batch that does not count
  * changes nothing but `slot` and the run. M5 an answer is given only after it is applied. */
 #ifndef CORE_MACHINE_MACHINE_H
@@ -17,6 +25,7 @@
 #include "core/machine/batch.h"
 #include "core/machine/roster.h"
 #include "core/paxos/run.h"
+#include "core/tree/tree.h"
 
 enum { MACHINE_DIGESTS = 2 * WINDOW_MAX }; /* a batch's digest_slot is at most a window old */
 
@@ -26,6 +35,8 @@ struct machine {
     struct run run;             /* run.slot is the applied slot */
     uint64_t zxid;              /* the newest applied */
     int64_t time_ms;
+    uint64_t clock_ms;
+    struct tree_tally tally;
     uint64_t digests[MACHINE_DIGESTS]; /* of slot s at s % MACHINE_DIGESTS */
     uint64_t digests_first;            /* none is known below: what the state was loaded at */
     uint64_t differs_slot; /* where the digest in the batch applied last is not ours; 0 */

@@ -2,12 +2,26 @@
 #include "core/base/errors.h"
 #include "core/machine/inside.h"
 
+/* See machine.h. A clock that stood still, as for a stall, is not set back. */
+void batch_times_set(struct resolver *r)
+{
+    if (r->wall_ms > r->time_ms) r->time_ms = r->wall_ms;
+    if (r->now_ms > r->clock_from_ms) {
+        const uint64_t clock_ms = r->clock_base_ms + (r->now_ms - r->clock_from_ms);
+
+        if (clock_ms > r->clock_ms) r->clock_ms = clock_ms;
+    }
+}
+
 void txn_begin(struct resolver *r, uint64_t session, uint32_t ops_max)
 {
     tx_reset(&r->tx);
-    if (r->txns_count == 0 && r->wall_ms > r->time_ms) r->time_ms = r->wall_ms;
+    if (r->txns_count == 0) batch_times_set(r);
     r->tx.zxid = r->zxid + 1;
     r->tx.time_ms = r->time_ms;
+    r->tx.clock_ms = r->clock_ms;
+    r->tx.tally = r->tally;
+    r->tx.limits = r->limits;
     r->tx.session = session;
     r->tx.ops_max = ops_max;
     r->tx.reserved_allowed = false;
@@ -45,6 +59,7 @@ void txn_commit(struct resolver *r, const struct asker *a, unsigned flags,
     put_into_batch(r, &t);
     r->zxid++;
     kv_overlay_move(&r->tx.over, &r->pending, r->zxid);
+    r->tally = r->tx.tally;
     machine_record(&r->pending, &t, r->zxid);
     watches_wake(r, t.ops);
     if (t.session != 0 && t.seq != 0) held_ripen(r, t.session, t.seq);
@@ -52,6 +67,7 @@ void txn_commit(struct resolver *r, const struct asker *a, unsigned flags,
 
 void txn_answer(struct resolver *r, const struct asker *a, struct result *result)
 {
+    tx_finish(&r->tx);
     result->zxid = r->tx.zxid;
     buf_clear(&r->result);
     result_encode(&r->result, result);

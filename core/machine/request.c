@@ -4,13 +4,19 @@
 #include "core/base/limits.h"
 #include "core/tree/tx.h"
 
-enum { REQUEST_VERSION = 1 };
+enum { REQUEST_VERSION = 2, REQUEST_VERSION_FIRST = 1 };
 
 /* A request travels in one message; the message's envelope is as large in both protocols.
  */
 enum { ENCODED_BYTES_MAX = RPC_BYTES_MAX };
 
 static const unsigned create_flags = TX_EPHEMERAL | TX_SEQUENTIAL | TX_PARENTS;
+static const unsigned create_as_flags = create_flags | TX_CONTAINER;
+
+bool want_is_guard(enum want_kind kind)
+{
+    return kind == WANT_GUARD || kind == WANT_ALIVE;
+}
 
 /* -1, "any version", becomes 0. */
 static void put_version(struct buf *out, int64_t version)
@@ -37,15 +43,19 @@ static struct bytes read_path(struct reader *r)
 void want_encode(struct buf *out, const struct want *w)
 {
     buf_put_u8(out, (uint8_t)w->kind);
-    buf_put_bytes(out, w->path);
+    if (w->kind != WANT_ALIVE) buf_put_bytes(out, w->path);
     switch (w->kind) {
     case WANT_CHECK:
     case WANT_DELETE:
         put_version(out, w->version);
         break;
     case WANT_CHECK_ABSENT:
+    case WANT_GET:
+    case WANT_STAT:
+    case WANT_TOUCH:
         break;
     case WANT_GUARD:
+    case WANT_ALIVE:
         buf_put_uint(out, w->token);
         break;
     case WANT_CREATE:
@@ -56,15 +66,34 @@ void want_encode(struct buf *out, const struct want *w)
         put_version(out, w->version);
         buf_put_bytes(out, w->data);
         break;
+    case WANT_CREATE_AS:
+        buf_put_uint(out, w->flags);
+        buf_put_uint(out, w->ttl_ms);
+        buf_put_uint(out, w->linger_ms);
+        buf_put_bytes(out, w->data);
+        break;
+    case WANT_DELETE_TREE:
+        buf_put_u8(out, w->partly);
+        break;
+    case WANT_COPY:
+        buf_put_bytes(out, w->to);
+        break;
+    case WANT_QUOTA:
+        buf_put_uint(out, w->nodes_max);
+        buf_put_uint(out, w->bytes_max);
+        break;
     }
 }
 
 static void read_create(struct reader *r, struct want *w)
 {
+    const bool as = w->kind == WANT_CREATE_AS;
     uint64_t flags = read_uint(r);
 
-    if ((flags & ~(uint64_t)create_flags) != 0) r->bad = true;
+    if ((flags & ~(uint64_t)(as ? create_as_flags : create_flags)) != 0) r->bad = true;
     w->flags = (unsigned)flags;
+    if (as) w->ttl_ms = read_uint(r);
+    if (as) w->linger_ms = read_uint(r);
     w->data = read_bytes(r, ENCODED_BYTES_MAX);
 }
 
@@ -73,24 +102,39 @@ int want_next(struct reader *r, struct want *w)
     uint8_t kind = read_u8(r);
 
     *w = (struct want){ .kind = (enum want_kind)kind, .version = -1 };
-    if (r->bad || kind < WANT_CHECK || kind > WANT_DELETE) return ERR_BAD_MESSAGE;
-    w->path = read_path(r);
+    if (r->bad || kind < WANT_CHECK || kind > WANT_QUOTA) return ERR_BAD_MESSAGE;
+    if (kind != WANT_ALIVE) w->path = read_path(r);
     switch (w->kind) {
     case WANT_CHECK:
     case WANT_DELETE:
         w->version = read_version(r);
         break;
     case WANT_CHECK_ABSENT:
+    case WANT_GET:
+    case WANT_STAT:
+    case WANT_TOUCH:
         break;
     case WANT_GUARD:
+    case WANT_ALIVE:
         w->token = read_uint(r);
         break;
     case WANT_CREATE:
+    case WANT_CREATE_AS:
         read_create(r, w);
         break;
     case WANT_SET:
         w->version = read_version(r);
         w->data = read_bytes(r, ENCODED_BYTES_MAX);
+        break;
+    case WANT_DELETE_TREE:
+        w->partly = read_u8(r) != 0;
+        break;
+    case WANT_COPY:
+        w->to = read_path(r);
+        break;
+    case WANT_QUOTA:
+        w->nodes_max = read_uint(r);
+        w->bytes_max = read_uint(r);
         break;
     }
     return r->bad ? ERR_BAD_MESSAGE : 0;
@@ -161,7 +205,7 @@ static int read_wants(struct reader *reader, struct request *r, uint32_t *others
         int code = want_next(reader, &w);
 
         if (code != 0) return code;
-        if (w.kind != WANT_GUARD) *others += 1;
+        if (!want_is_guard(w.kind)) *others += 1;
     }
     r->wants_count = (uint32_t)count;
     r->wants = bytes_of(first, (size_t)(reader->at - first));
@@ -261,8 +305,8 @@ static bool names_fit(const struct request *r)
 
 bool request_is_member(struct bytes bytes)
 {
-    return bytes.len >= 2 && bytes.ptr[0] == REQUEST_VERSION &&
-           bytes.ptr[1] == REQUEST_MEMBER;
+    return bytes.len >= 2 && bytes.ptr[1] == REQUEST_MEMBER &&
+           bytes.ptr[0] >= REQUEST_VERSION_FIRST && bytes.ptr[0] <= REQUEST_VERSION;
 }
 
 int request_decode(struct bytes bytes, struct request *r)
@@ -273,7 +317,9 @@ int request_decode(struct bytes bytes, struct request *r)
 
     *r = (struct request){ .kind = (enum request_kind)kind };
     if (reader.bad) return ERR_BAD_MESSAGE;
-    if (version != REQUEST_VERSION) return ERR_OTHER_VERSION;
+    if (version < REQUEST_VERSION_FIRST || version > REQUEST_VERSION) {
+        return ERR_OTHER_VERSION;
+    }
     if (bytes.len > ENCODED_BYTES_MAX) return ERR_TOO_LARGE;
     if (kind < REQUEST_WRITE || kind > REQUEST_MEMBER) return ERR_BAD_MESSAGE;
     r->session = read_uint(&reader);

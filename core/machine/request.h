@@ -2,7 +2,7 @@
  * connection keeps it until it is answered and as followers forward it.
  *
  * Bytes (LEB128 unless said otherwise; `bytes` = length + 1 and content, 0 = null):
- *     version u8 (1) | kind u8 | session seq ack | by kind:
+ *     version u8 (2) | kind u8 | session seq ack | by kind:  (version 1 had fewer wants)
  *     WRITE          single u8 | count | count wants
  *     CALL           recipe bytes | function bytes | args bytes | timeout_ms (0 = none)
  *                    | count | count wants, guards only
@@ -13,7 +13,9 @@
  *                    in no session
  *     want           kind u8 | path bytes | by kind: CHECK version+1 | CHECK_ABSENT | GUARD
  *                    token | CREATE flags data | SET version+1 data | DELETE version+1
- *                    (version -1 = any, so 0 stands for any)
+ *                    (version -1 = any, so 0 stands for any) | ALIVE id | GET | STAT | TOUCH
+ *                    | CREATE_AS flags ttl_ms linger_ms data | DELETE_TREE partly u8
+ *                    | COPY to bytes | QUOTA nodes_max bytes_max
  * Pure. */
 #ifndef CORE_MACHINE_REQUEST_H
 #define CORE_MACHINE_REQUEST_H
@@ -37,14 +39,28 @@ enum want_kind {
     WANT_CREATE,
     WANT_SET,
     WANT_DELETE,
+    WANT_ALIVE,       /* a guard: that session lives. It has no path */
+    WANT_GET,         /* data and stat as of this point of the transaction */
+    WANT_STAT,
+    WANT_TOUCH,
+    WANT_CREATE_AS,   /* a CREATE that asks for more */
+    WANT_DELETE_TREE,
+    WANT_COPY,
+    WANT_QUOTA,
 };
+/* A condition that stands before a write and is none of its ops. */
+bool want_is_guard(enum want_kind kind);
 
 struct want {
     enum want_kind kind;
     struct bytes path, data;
     int64_t version; /* -1 = any */
-    uint64_t token;  /* GUARD: the czxid that the node must have */
-    unsigned flags;  /* CREATE: tx_create_flags */
+    uint64_t token;  /* GUARD: the czxid that the node must have; ALIVE: the session */
+    unsigned flags;  /* CREATE, CREATE_AS: tx_create_flags */
+    uint64_t ttl_ms, linger_ms; /* CREATE_AS */
+    struct bytes to; /* COPY */
+    bool partly;     /* DELETE_TREE */
+    uint64_t nodes_max, bytes_max; /* QUOTA */
 };
 
 struct request {

@@ -13,6 +13,7 @@ struct resolver *resolver_new(const struct resolver_config *config, struct machi
 
     r->scripts = config->scripts;
     r->seed = config->seed;
+    r->limits = config->limits;
     r->machine = m;
     r->expiry = expiry_new();
     kv_overlay_init(&r->pending, &m->applied->view, m->applied->view.seed);
@@ -52,6 +53,11 @@ void resolver_start(struct resolver *r, uint64_t now_ms)
     r->now_ms = now_ms;
     r->zxid = r->machine->zxid;
     r->time_ms = r->machine->time_ms;
+    r->clock_ms = r->machine->clock_ms;
+    r->clock_from_ms = now_ms;
+    r->clock_base_ms = r->clock_ms;
+    r->tally = r->machine->tally;
+    r->tally.expires_first = 0;
     leases_load(r);
 }
 
@@ -212,6 +218,7 @@ void resolver_tick(struct resolver *r, struct resolver_time time)
     if (!r->started) return;
     set_time(r, time);
     leases_expire_due(r);
+    nodes_expire_due(r);
     calls_time_out(r);
     run_put_off(r);
 }
@@ -229,13 +236,19 @@ bool resolver_renew(struct resolver *r, uint64_t session, uint64_t now_ms)
 void resolver_stalled(struct resolver *r, uint64_t lost_ms)
 {
     expiry_stalled(r->expiry, lost_ms);
+    r->clock_from_ms += lost_ms;
 }
 
 static void put_header(const struct resolver *r, struct buf *out, uint64_t zxid_first)
 {
+    const struct batch b = { .zxid_first = zxid_first,
+                             .time_ms = r->time_ms,
+                             .clock_ms = r->clock_ms,
+                             .digest_slot = machine_slot(r->machine),
+                             .digest = r->machine->applied->digest };
+
     buf_clear(out);
-    batch_begin(out, zxid_first, r->time_ms, machine_slot(r->machine),
-                r->machine->applied->digest);
+    batch_begin(out, &b);
     buf_put_uint(out, r->txns_count);
 }
 
@@ -256,7 +269,7 @@ void resolver_take_opening(struct resolver *r, struct resolver_time time, struct
     CHECK(r->started);
     CHECK(r->txns_count == 0);
     set_time(r, time);
-    if (r->wall_ms > r->time_ms) r->time_ms = r->wall_ms;
+    batch_times_set(r);
     put_header(r, out, r->zxid + 1);
 }
 

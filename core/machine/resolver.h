@@ -24,6 +24,7 @@ struct resolver;
 struct resolver_config {
     struct scripts *scripts; /* borrowed; NULL: every call is refused with ERR_NO_RECIPE */
     uint64_t seed;           /* of hash tables */
+    struct tx_limits limits; /* of the whole tree; 0 = none */
 };
 
 struct resolver *resolver_new(const struct resolver_config *config, struct machine *m);
@@ -77,8 +78,8 @@ bool resolver_is_tired(const struct resolver *r); /* this turn has had its share
 /* Something stands in the open batch. */
 bool resolver_has_batch(const struct resolver *r);
 
-/* Ends what is due: expired sessions, calls past their time limit; runs calls that were
- * woken and had to be put off. */
+/* Ends what is due: expired sessions and nodes, calls past their time limit; runs calls that
+ * were woken and had to be put off. */
 void resolver_tick(struct resolver *r, struct resolver_time time);
 
 /* The client of this session was heard of. False: it is over, or its end is resolved. */

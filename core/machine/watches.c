@@ -124,7 +124,10 @@ static void op_wake(struct resolver *r, const struct op *op)
         break;
     case OP_SESSION_OPEN:
     case OP_SESSION_CLOSE:
+    case OP_SESSION_END:
     case OP_MEMBERS:
+    case OP_TOUCH:
+    case OP_QUOTA:
         break;
     }
 }

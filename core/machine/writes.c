@@ -1,21 +1,34 @@
 #include "core/base/check.h"
 #include "core/base/errors.h"
 #include "core/machine/inside.h"
+#include "core/session/session.h"
 #include "core/tree/path.h"
 
 /* A create may bring its missing parents, each an op of its own. */
 enum { WRITE_OPS_MAX = 2 * MULTI_OPS_MAX };
 
-static void put_part(struct resolver *r, const struct want *w, struct bytes stat_of)
+/* What a want did, beside its change. */
+struct done {
+    struct bytes stat_of; /* the node whose stat is part of the answer; null: none */
+    uint64_t nodes;
+    bool more;
+};
+
+static void put_part(struct resolver *r, const struct want *w, const struct done *done)
 {
-    struct result_part part = { .kind = w->kind };
+    const struct bytes stat_of = done->stat_of;
+    const bool reads = w->kind == WANT_GET || w->kind == WANT_STAT;
+    struct result_part part = { .kind = w->kind == WANT_CREATE_AS ? WANT_CREATE : w->kind,
+                                .id = done->nodes,
+                                .more = done->more };
     struct node n;
 
-    if (w->kind == WANT_CREATE) part.path = stat_of;
+    if (part.kind == WANT_CREATE) part.path = stat_of;
     if (stat_of.ptr != NULL) {
-        CHECK(tx_read(&r->tx, stat_of, &n)); /* it was just written or checked */
-        part.has_stat = true;
-        part.stat = node_stat(&n);
+        part.has_stat = tx_read(&r->tx, stat_of, &n);
+        CHECK(part.has_stat || reads); /* it was just written or checked */
+        if (part.has_stat) part.stat = node_stat(&n);
+        if (part.has_stat && w->kind == WANT_GET) part.data = n.data;
     }
     result_part_encode(&r->parts, &part);
 }
@@ -29,7 +42,9 @@ static struct bytes recipe_stored(const struct want *w)
     const struct bytes none = { 0 };
     struct bytes name;
 
-    if (w->kind != WANT_CREATE && w->kind != WANT_SET) return none;
+    if (w->kind != WANT_CREATE && w->kind != WANT_CREATE_AS && w->kind != WANT_SET) {
+        return none;
+    }
     if (w->data.ptr == NULL || w->path.len < directory.len) return none;
     if (!bytes_equal(bytes_of(w->path.ptr, directory.len), directory)) return none;
     name = bytes_of(w->path.ptr + directory.len, w->path.len - directory.len);
@@ -56,39 +71,93 @@ static int recipe_check(struct resolver *r, const struct want *w, uint64_t fuel_
 /* --- wants --- */
 
 /* What a refusal tells beside its code: the path; of a create, the parent that is not
- * there. In r->created, which a failed create left empty. */
-static struct bytes missing_of(struct resolver *r, const struct want *w, int code)
+ * there; and what the transaction has to say. In r->created, which a failed create left
+ * empty. */
+static struct bytes refusal_of(struct resolver *r, const struct want *w, int code)
 {
-    if (w->kind != WANT_CREATE || code != ERR_NO_NODE) return w->path;
-    buf_put_bytes_raw(&r->created, path_parent(w->path));
-    buf_put_bytes_raw(&r->created, BYTES_LIT(", the parent of "));
-    buf_put_bytes_raw(&r->created, w->path);
-    return buf_bytes(&r->created);
+    const bool creates = w->kind == WANT_CREATE || w->kind == WANT_CREATE_AS;
+    struct buf *text = &r->created;
+
+    buf_clear(text);
+    if (creates && code == ERR_NO_NODE) {
+        buf_put_bytes_raw(text, path_parent(w->path));
+        buf_put_bytes_raw(text, BYTES_LIT(", the parent of "));
+    }
+    buf_put_bytes_raw(text, w->path);
+    if (w->kind == WANT_COPY) {
+        buf_put_bytes_raw(text, BYTES_LIT(" to "));
+        buf_put_bytes_raw(text, w->to);
+    }
+    if (w->kind == WANT_ALIVE) {
+        buf_put_bytes_raw(text, BYTES_LIT("the session that was to be alive is over"));
+    } else if (r->tx.why.len > 0) {
+        buf_put_bytes_raw(text, BYTES_LIT(": "));
+        buf_put_bytes_raw(text, buf_bytes(&r->tx.why));
+    }
+    return buf_bytes(text);
 }
 
-/* Does what is wanted; `stat_of` names the node whose stat is part of the answer. */
-static int want_resolve(struct resolver *r, const struct want *w, struct bytes *stat_of)
+static int create_resolve(struct resolver *r, const struct want *w, struct done *done)
 {
-    int code = 0;
+    const struct tx_creation how = { w->flags, w->ttl_ms, w->linger_ms };
+    int code = tx_create_as(&r->tx, w->path, w->data, &how, &r->created);
 
-    *stat_of = (struct bytes){ 0 };
+    done->stat_of = buf_bytes(&r->created);
+    return code;
+}
+
+static int delete_tree_resolve(struct resolver *r, const struct want *w, struct done *done)
+{
+    struct tx_deleted deleted;
+    int code = tx_delete_tree(&r->tx, w->path, w->partly, &deleted);
+
+    done->nodes = deleted.nodes;
+    done->more = deleted.more;
+    return code;
+}
+
+static int alive_check(struct resolver *r, const struct want *w)
+{
+    struct session s;
+
+    return session_read(&r->tx.over.view, w->token, &s) ? 0 : ERR_GUARD_FAILED;
+}
+
+/* Does what is wanted. */
+static int want_resolve(struct resolver *r, const struct want *w, struct done *done)
+{
+    *done = (struct done){ 0 };
     switch (w->kind) {
     case WANT_CHECK:
-        *stat_of = w->path;
+        done->stat_of = w->path;
         return tx_check(&r->tx, w->path, w->version);
     case WANT_CHECK_ABSENT:
         return tx_check_absent(&r->tx, w->path);
     case WANT_GUARD:
         return tx_guard(&r->tx, w->path, w->token);
+    case WANT_ALIVE:
+        return alive_check(r, w);
+    case WANT_GET:
+    case WANT_STAT:
+        done->stat_of = w->path;
+        return path_check(w->path);
     case WANT_CREATE:
-        code = tx_create(&r->tx, w->path, w->data, w->flags, &r->created);
-        *stat_of = buf_bytes(&r->created);
-        return code;
+    case WANT_CREATE_AS:
+        return create_resolve(r, w, done);
     case WANT_SET:
-        *stat_of = w->path;
+        done->stat_of = w->path;
         return tx_set(&r->tx, w->path, w->data, w->version);
+    case WANT_TOUCH:
+        done->stat_of = w->path;
+        return tx_touch(&r->tx, w->path);
     case WANT_DELETE:
         return tx_delete(&r->tx, w->path, w->version);
+    case WANT_DELETE_TREE:
+        return delete_tree_resolve(r, w, done);
+    case WANT_COPY:
+        return tx_copy(&r->tx, w->path, w->to, &done->nodes);
+    case WANT_QUOTA:
+        return tx_quota(&r->tx, w->path, w->nodes_max, w->bytes_max);
     }
     return ERR_BAD_MESSAGE;
 }
@@ -98,7 +167,7 @@ static bool wants_resolve(struct resolver *r, const struct asker *a,
                           const struct request *q, uint32_t *parts_count)
 {
     struct reader wants = reader_of(q->wants);
-    struct bytes stat_of;
+    struct done done;
     struct want w;
     const uint64_t fuel_first = r->fuel;
 
@@ -113,13 +182,17 @@ static bool wants_resolve(struct resolver *r, const struct asker *a,
             txn_refuse(r, a, code, buf_bytes(&r->out.message), i);
             return false;
         }
-        code = want_resolve(r, &w, &stat_of);
+        code = want_resolve(r, &w, &done);
         if (code != 0) {
-            txn_refuse(r, a, code, missing_of(r, &w, code), i);
+            txn_refuse(r, a, code, refusal_of(r, &w, code), i);
             return false;
         }
-        if (q->single && w.kind == WANT_GUARD) continue;
-        put_part(r, &w, stat_of);
+        if (q->single && want_is_guard(w.kind)) continue;
+        put_part(r, &w, &done);
+        if (r->parts.len > TXN_BYTES_MAX) { /* before the data of many gets fills memory */
+            txn_refuse(r, a, ERR_TOO_LARGE, BYTES_LIT("what it would answer"), i);
+            return false;
+        }
         *parts_count += 1;
     }
     return true;

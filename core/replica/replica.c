@@ -411,7 +411,8 @@ static int replay(struct replica *r, uint64_t chosen, char *why, size_t why_size
 
 int replica_load(struct replica *r)
 {
-    const struct resolver_config resolver = { r->config.scripts, r->config.seed };
+    const struct resolver_config resolver = { r->config.scripts, r->config.seed,
+                                              r->config.limits };
     int code = machine_init(&r->machine, r->config.applied);
 
     r->resolver = resolver_new(&resolver, &r->machine); /* on what machine_init() loaded */

@@ -97,6 +97,7 @@ struct replica_config {
     struct replica_io io;
     struct snapshot_store store;
     struct scripts *scripts;      /* may be NULL */
+    struct tx_limits limits;      /* of the whole tree, when it leads; 0 = none */
     struct kv_overlay *applied;   /* the state, borrowed */
     uint64_t boot;                /* this start's number: the log counts them */
     uint64_t seed;

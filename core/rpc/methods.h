@@ -20,11 +20,12 @@
     F(ctime, "ctime") F(mtime, "mtime")                                                    \
     F(version, "version") F(cversion, "cversion") F(aversion, "aversion")                  \
     F(ephemeral_owner, "ephemeralOwner")                                                   \
-    F(data_length, "dataLength") F(num_children, "numChildren")
-enum { STAT_FIELDS_COUNT = 11 };
+    F(data_length, "dataLength") F(num_children, "numChildren")                            \
+    F(ttl, "ttl") F(container, "container")
+enum { STAT_FIELDS_COUNT = 13 };
 
 /* The options of every write. */
-#define WRITE_OPTIONS "session:u seq:u ack:u guard:g"
+#define WRITE_OPTIONS "session:u seq:u ack:u guard:g alive:u"
 
 /* clang-format off */
 #define METHODS(M)                                                                            \
@@ -43,16 +44,34 @@ enum { STAT_FIELDS_COUNT = 11 };
     M(SESSION_CLOSE, "session.close", "id:u", "", "{zxid}",                                   \
       "Ends an attached session; its ephemeral nodes are deleted in the same transaction.")   \
     M(CREATE, "create", "path:p data:d",                                                      \
-      WRITE_OPTIONS " ephemeral:b sequential:b parents:b", "{path, zxid, stat}",              \
-      "Creates a node; path is the name it got.")                                             \
+      WRITE_OPTIONS " ephemeral:b sequential:b parents:b container:b ttl_ms:u linger_ms:u",   \
+      "{path, zxid, stat}",                                                                   \
+      "Creates a node; path is the name it got. ephemeral: it goes with the session; if that expires, a node " \
+      "without data or owner takes its place for linger_ms, up to 60000. container: it goes with its last child, " \
+      "in the same transaction. ttl_ms: it goes when it was not changed or touched for so long and has no children.") \
     M(SET, "set", "path:p data:d", WRITE_OPTIONS " version:i", "{zxid, stat}",                \
       "Replaces a node's data.")                                                              \
     M(DELETE, "delete", "path:p", WRITE_OPTIONS " version:i", "{zxid}",                       \
       "Deletes a node without children.")                                                     \
-    M(MULTI, "multi", "ops:o", WRITE_OPTIONS, "{zxid, results: [{kind, path, stat}]}",        \
-      "All of the ops or none. An op is an array: [\"create\", path, data, {ephemeral, sequential, parents}], " \
+    M(TOUCH, "touch", "path:p", WRITE_OPTIONS, "{zxid, stat}",                                \
+      "A node's TTL begins anew; nothing but its mtime changes, and no watch fires.")         \
+    M(DELETE_TREE, "delete_tree", "path:p", WRITE_OPTIONS " partly:b", "{zxid, deleted, more}", \
+      "Deletes a node and all below it, up to 10000 nodes. A larger one is refused, too_large; with partly as many as " \
+      "one transaction takes go, leaves first, and more says that some are left: ask again.") \
+    M(COPY, "copy", "path:p to:p", WRITE_OPTIONS, "{zxid, copied}",                           \
+      "Copies a node and all below it, up to 10000 nodes, ephemeral ones left out, to a path where there is no node.") \
+    M(QUOTA_SET, "quota.set", "path:p", WRITE_OPTIONS " nodes:u bytes:u", "{zxid}",           \
+      "Bounds the number of nodes at and below a path, and the bytes of their data; left out or 0: no such bound; " \
+      "neither: no quota any more.")                                                          \
+    M(QUOTA_LIST, "quota.list", "", "consistency:s",                                           \
+      "{quotas: [{path, nodes, bytes, nodes_used, bytes_used}], nodes, bytes, zxid}",         \
+      "All quotas and what is used of each; nodes and bytes: of the whole tree.")             \
+    M(MULTI, "multi", "ops:o", WRITE_OPTIONS, "{zxid, results: [{kind, path, stat, data, deleted, copied}]}",        \
+      "All of the ops or none. An op is an array: [\"create\", path, data, {options of create}], " \
       "[\"set\", path, data, version], [\"delete\", path, version], [\"check\", path, version], " \
-      "[\"absent\", path], [\"guard\", path, token]; trailing parts may be left out.")        \
+      "[\"absent\", path], [\"guard\", path, token], [\"alive\", session], [\"get\", path], [\"stat\", path], " \
+      "[\"touch\", path], [\"delete_tree\", path], [\"copy\", path, to]; trailing parts may be left out. " \
+      "get and stat tell of the node as of their place among the ops, stat nil: there is none.")        \
     M(GET, "get", "path:p", "consistency:s", "{data, stat, zxid}",                            \
       "A node's data and stat. consistency: strong (the default) or any (this server's state, at once).") \
     M(STAT, "stat", "path:p", "consistency:s", "{stat, zxid}", "A node's stat.")              \

@@ -5,6 +5,7 @@
 #include "core/machine/request.h"
 #include "core/server/requests.h"
 #include "core/tree/path.h"
+#include "core/tree/quota.h"
 
 enum {
     CHILDREN_DEFAULT = 1000,
@@ -26,18 +27,11 @@ static void put_int(struct buf *out, const char *name, int64_t v)
 static void put_stat(struct buf *out, const struct stat_view *s)
 {
     pack_cstr(out, "stat");
-    pack_map(out, 11);
-    put_uint(out, "czxid", s->czxid);
-    put_uint(out, "mzxid", s->mzxid);
-    put_uint(out, "pzxid", s->pzxid);
-    put_int(out, "ctime", s->ctime);
-    put_int(out, "mtime", s->mtime);
-    put_int(out, "version", s->version);
-    put_int(out, "cversion", s->cversion);
-    put_int(out, "aversion", s->aversion);
-    put_uint(out, "ephemeralOwner", s->ephemeral_owner);
-    put_uint(out, "dataLength", s->data_length);
-    put_uint(out, "numChildren", s->num_children);
+    pack_map(out, STAT_FIELDS_COUNT);
+#define F(member, name) \
+    _Generic(s->member, uint64_t: put_uint, default: put_int)(out, name, s->member);
+    STAT_FIELDS(F)
+#undef F
 }
 
 /* --- errors --- */
@@ -80,7 +74,7 @@ static void answer_refusal(struct buf *out, const struct job *j, const struct re
  * for a DELETE. */
 static struct result_part part_of(const struct result *r)
 {
-    struct reader parts = reader_of(r->parts);
+    struct result_parts parts = result_parts_of(r);
     struct result_part part = { 0 };
 
     if (r->parts_count > 0) CHECK(result_part_next(&parts, &part) == 0);
@@ -96,32 +90,70 @@ static const char *kind_name(unsigned kind)
         return "absent";
     case WANT_GUARD:
         return "guard";
+    case WANT_ALIVE:
+        return "alive";
     case WANT_CREATE:
+    case WANT_CREATE_AS:
         return "create";
     case WANT_SET:
         return "set";
     case WANT_DELETE:
         return "delete";
+    case WANT_GET:
+        return "get";
+    case WANT_STAT:
+        return "stat";
+    case WANT_TOUCH:
+        return "touch";
+    case WANT_DELETE_TREE:
+        return "delete_tree";
+    case WANT_COPY:
+        return "copy";
+    case WANT_QUOTA:
+        return "quota";
     }
     return "unknown";
 }
 
+/* What an op has to tell beside its kind, path and stat. */
+static void put_part_rest(struct buf *out, const struct result_part *part)
+{
+    if (part->kind == WANT_GET) {
+        pack_cstr(out, "data");
+        pack_bin(out, part->data);
+    } else if (part->kind == WANT_DELETE_TREE) {
+        put_uint(out, "deleted", part->id);
+    } else if (part->kind == WANT_COPY) {
+        put_uint(out, "copied", part->id);
+    }
+}
+
 static void put_part(struct buf *out, const struct result_part *part)
 {
-    pack_map(out, 1u + (part->path.ptr != NULL) + part->has_stat);
+    const bool reads = part->kind == WANT_GET || part->kind == WANT_STAT;
+    const bool rest = part->kind == WANT_GET || part->kind == WANT_DELETE_TREE ||
+                      part->kind == WANT_COPY;
+
+    pack_map(out, 1u + (part->path.ptr != NULL) + (part->has_stat || reads) + rest);
     pack_cstr(out, "kind");
     pack_cstr(out, kind_name(part->kind));
     if (part->path.ptr != NULL) {
         pack_cstr(out, "path");
         pack_str(out, part->path);
     }
-    if (part->has_stat) put_stat(out, &part->stat);
+    if (part->has_stat) {
+        put_stat(out, &part->stat);
+    } else if (reads) {
+        pack_cstr(out, "stat");
+        pack_nil(out);
+    }
+    put_part_rest(out, part);
 }
 
 /* The caller's ops only: its guards stand before them in the result. */
 static void answer_multi(struct buf *out, const struct job *j, const struct result *r)
 {
-    struct reader parts = reader_of(r->parts);
+    struct result_parts parts = result_parts_of(r);
     struct result_part part;
 
     CHECK(r->parts_count >= j->guards);
@@ -147,6 +179,19 @@ static void answer_node(struct buf *out, const struct job *j, const struct resul
     }
     put_uint(out, "zxid", r->zxid);
     if (stat) put_stat(out, &part.stat);
+}
+
+static void answer_subtree(struct buf *out, const struct job *j, const struct result *r)
+{
+    const struct result_part part = part_of(r);
+    const bool deletes = j->method == METHOD_DELETE_TREE;
+
+    pack_map(out, 2u + deletes);
+    put_uint(out, "zxid", r->zxid);
+    put_uint(out, deletes ? "deleted" : "copied", part.id);
+    if (!deletes) return;
+    pack_cstr(out, "more");
+    pack_bool(out, part.more);
 }
 
 static void answer_open(struct buf *out, const struct job *j, const struct result *r)
@@ -179,8 +224,10 @@ void answer_result(struct buf *out, const struct job *j, const struct result *r)
     }
     rpc_response_begin(out, j->msgid);
     if (j->method == METHOD_CREATE || j->method == METHOD_SET ||
-        j->method == METHOD_DELETE) {
+        j->method == METHOD_DELETE || j->method == METHOD_TOUCH) {
         answer_node(out, j, r);
+    } else if (j->method == METHOD_DELETE_TREE || j->method == METHOD_COPY) {
+        answer_subtree(out, j, r);
     } else if (j->method == METHOD_MULTI) {
         answer_multi(out, j, r);
     } else if (j->method == METHOD_CALL || j->method == METHOD_QUERY) {
@@ -312,6 +359,35 @@ int answer_read(struct buf *out, const struct job *j, struct kv_view *view, uint
         answer_get(out, j, &n, zxid);
     }
     return 0;
+}
+
+void answer_quotas(struct buf *out, const struct job *j, struct kv_view *view,
+                   const struct tree_tally *tally, uint64_t zxid)
+{
+    struct buf path = { 0 }, list = { 0 };
+    uint32_t count = 0;
+    struct quota q;
+
+    for (; quota_next(view, &path); count++) {
+        CHECK(quota_read(view, buf_bytes(&path), &q));
+        pack_map(&list, 5);
+        pack_cstr(&list, "path");
+        pack_str(&list, buf_bytes(&path));
+        put_uint(&list, "nodes", q.nodes_max);
+        put_uint(&list, "bytes", q.bytes_max);
+        put_uint(&list, "nodes_used", q.nodes);
+        put_uint(&list, "bytes_used", q.bytes);
+    }
+    rpc_response_begin(out, j->msgid);
+    pack_map(out, 4);
+    pack_cstr(out, "quotas");
+    pack_array(out, count);
+    buf_put_bytes_raw(out, buf_bytes(&list));
+    put_uint(out, "nodes", tally->nodes);
+    put_uint(out, "bytes", tally->bytes);
+    put_uint(out, "zxid", zxid);
+    buf_fini(&path);
+    buf_fini(&list);
 }
 
 void answer_watch(struct buf *out, const struct job *j, struct kv_view *view,

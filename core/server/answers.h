@@ -11,6 +11,7 @@
 #include "core/machine/roster.h"
 #include "core/server/job.h"
 #include "core/session/session.h"
+#include "core/tree/tree.h"
 
 /* A write's or a call's stored result; what a query came to. */
 void answer_result(struct buf *out, const struct job *j, const struct result *r);
@@ -19,6 +20,10 @@ void answer_result(struct buf *out, const struct job *j, const struct result *r)
  * Returns 0 or the code that was answered. `scratch` is work space. */
 int answer_read(struct buf *out, const struct job *j, struct kv_view *view, uint64_t zxid,
                 struct buf *scratch);
+
+/* All quotas, and what the whole tree adds up to. */
+void answer_quotas(struct buf *out, const struct job *j, struct kv_view *view,
+                   const struct tree_tally *tally, uint64_t zxid);
 
 /* The roster in force at `zxid`, in answers_members.c; and what changed it. */
 void answer_member_list(struct buf *out, const struct job *j, const struct roster *roster,

@@ -44,7 +44,7 @@ void answer_member(struct buf *out, const struct job *j, const struct result *r,
                    const char *cluster, uint64_t founding)
 {
     bool joins = j->method == METHOD_MEMBER_JOIN;
-    struct reader parts = reader_of(r->parts);
+    struct result_parts parts = result_parts_of(r);
     struct result_part part = { 0 };
     struct roster roster;
 

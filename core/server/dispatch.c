@@ -79,6 +79,10 @@ static bool read_now(struct job *j)
         members_now(j);
         return true;
     }
+    if (j->method == METHOD_QUOTA_LIST) {
+        answer_quotas(conn_out(c), j, driver_view(d), driver_tally(d), driver_zxid(d));
+        return true;
+    }
 
     struct buf *out = conn_out(c);
     const size_t before = out->len;
@@ -309,7 +313,7 @@ void dispatch_abandon(struct conn *c)
 /* What an answer means for the connection: sessions begin and end with it. */
 static void session_follow(struct conn *c, const struct job *j, const struct result *r)
 {
-    struct reader parts = reader_of(r->parts);
+    struct result_parts parts = result_parts_of(r);
     struct result_part part;
 
     if (j->method == METHOD_SESSION_CLOSE &&

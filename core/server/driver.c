@@ -623,6 +623,11 @@ uint64_t driver_zxid(const struct driver *d)
     return replica_machine(d->replica)->zxid;
 }
 
+const struct tree_tally *driver_tally(const struct driver *d)
+{
+    return &replica_machine(d->replica)->tally;
+}
+
 struct queries *driver_queries(struct driver *d)
 {
     return replica_queries(d->replica);

@@ -70,6 +70,7 @@ int driver_transfer(struct driver *d, uint32_t node);
 struct kv_view *driver_view(struct driver *d);
 struct replica_status driver_status(const struct driver *d);
 uint64_t driver_zxid(const struct driver *d); /* the newest applied */
+const struct tree_tally *driver_tally(const struct driver *d); /* of the applied tree */
 /* A chosen slot, as log_read() gives it. */
 int driver_read_log(struct driver *d, uint64_t slot, struct proposal *p);
 /* Refilled at the start of each turn. */

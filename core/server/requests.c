@@ -106,11 +106,20 @@ int request_read(struct requests *q, struct rpc_values *v, struct job *j)
         return requests_set(q, v, j);
     case METHOD_DELETE:
         return requests_delete(q, v, j);
+    case METHOD_TOUCH:
+        return requests_touch(q, v, j);
+    case METHOD_DELETE_TREE:
+        return requests_delete_tree(q, v, j);
+    case METHOD_COPY:
+        return requests_copy(q, v, j);
+    case METHOD_QUOTA_SET:
+        return requests_quota_set(q, v, j);
     case METHOD_MULTI:
         return requests_multi(q, v, j);
     case METHOD_GET:
     case METHOD_STAT:
     case METHOD_CHILDREN:
+    case METHOD_QUOTA_LIST:
         return requests_read(v, j);
     case METHOD_WATCH:
         return requests_watch(v, j);

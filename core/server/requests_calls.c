@@ -2,7 +2,7 @@
 #include "core/server/requests_inside.h"
 
 enum { FUNCTION = 0, ARGS };
-enum { CALL_OPTIONS = 2, CALL_TIMEOUT = 6, QUERY_CONSISTENCY = 2 };
+enum { CALL_OPTIONS = 2, CALL_TIMEOUT = 7, QUERY_CONSISTENCY = 2 };
 enum { CANCEL_SESSION = 0, CANCEL_SEQ };
 
 enum { CALL_TIMEOUT_MAX_MS = 24 * 3600 * 1000 };

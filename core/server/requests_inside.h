@@ -26,11 +26,20 @@ void requests_check_write(enum method method, unsigned options);
 int write_begin(struct requests *q, struct rpc_values *v, unsigned options,
                 struct request *r, struct job *j);
 void write_put_want(struct requests *q, struct request *r, const struct want *w);
-unsigned write_create_flags(bool ephemeral, bool sequential, bool parents);
+/* A create, from the options that were given; the kind is the one that needs no more. */
+struct create_options {
+    bool ephemeral, sequential, parents, container;
+    uint64_t ttl_ms, linger_ms;
+};
+void write_create_want(struct want *w, const struct create_options *o);
 int write_end(struct requests *q, struct rpc_values *v, struct request *r, struct job *j);
 int requests_create(struct requests *q, struct rpc_values *v, struct job *j);
 int requests_set(struct requests *q, struct rpc_values *v, struct job *j);
 int requests_delete(struct requests *q, struct rpc_values *v, struct job *j);
+int requests_touch(struct requests *q, struct rpc_values *v, struct job *j);
+int requests_delete_tree(struct requests *q, struct rpc_values *v, struct job *j);
+int requests_copy(struct requests *q, struct rpc_values *v, struct job *j);
+int requests_quota_set(struct requests *q, struct rpc_values *v, struct job *j);
 
 /* requests_multi.c */
 void requests_check_multi(void);

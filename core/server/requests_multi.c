@@ -57,6 +57,17 @@ static int64_t op_version(struct op_reader *o)
     return (int64_t)part->via.u64;
 }
 
+static uint64_t op_number(struct op_reader *o, const msgpack_object *map, const char *name,
+                          uint32_t *known)
+{
+    const msgpack_object *number = rpc_member(map, name);
+
+    if (number == NULL) return 0;
+    if (number->type != MSGPACK_OBJECT_POSITIVE_INTEGER) o->bad = true;
+    *known += 1;
+    return rpc_uint(number, 0);
+}
+
 static uint64_t op_token(struct op_reader *o)
 {
     const msgpack_object *part = op_part(o);
@@ -77,21 +88,24 @@ static bool op_flag(struct op_reader *o, const msgpack_object *map, const char *
     return flag->via.boolean;
 }
 
-static unsigned op_flags(struct op_reader *o)
+static void op_create(struct op_reader *o, struct want *w)
 {
     const msgpack_object *map = op_part(o);
+    struct create_options options = { 0 };
     uint32_t known = 0;
 
-    if (map == NULL) return 0;
-    if (map->type != MSGPACK_OBJECT_MAP) {
+    if (map != NULL && map->type == MSGPACK_OBJECT_MAP) {
+        options.ephemeral = op_flag(o, map, "ephemeral", &known);
+        options.sequential = op_flag(o, map, "sequential", &known);
+        options.parents = op_flag(o, map, "parents", &known);
+        options.container = op_flag(o, map, "container", &known);
+        options.ttl_ms = op_number(o, map, "ttl_ms", &known);
+        options.linger_ms = op_number(o, map, "linger_ms", &known);
+        if (known != map->via.map.size) o->bad = true;
+    } else if (map != NULL) {
         o->bad = true;
-        return 0;
     }
-    bool ephemeral = op_flag(o, map, "ephemeral", &known);
-    bool sequential = op_flag(o, map, "sequential", &known);
-    bool parents = op_flag(o, map, "parents", &known);
-    if (known != map->via.map.size) o->bad = true;
-    return write_create_flags(ephemeral, sequential, parents);
+    write_create_want(w, &options);
 }
 
 static bool op_kind(struct bytes name, enum want_kind *kind)
@@ -99,9 +113,14 @@ static bool op_kind(struct bytes name, enum want_kind *kind)
     static const struct {
         const char *name;
         enum want_kind kind;
-    } kinds[] = { { "create", WANT_CREATE },       { "set", WANT_SET },
-                  { "delete", WANT_DELETE },       { "check", WANT_CHECK },
-                  { "absent", WANT_CHECK_ABSENT }, { "guard", WANT_GUARD } };
+    } kinds[] = {
+        { "create", WANT_CREATE },       { "set", WANT_SET },
+        { "delete", WANT_DELETE },       { "check", WANT_CHECK },
+        { "absent", WANT_CHECK_ABSENT }, { "guard", WANT_GUARD },
+        { "alive", WANT_ALIVE },         { "get", WANT_GET },
+        { "stat", WANT_STAT },           { "touch", WANT_TOUCH },
+        { "copy", WANT_COPY },           { "delete_tree", WANT_DELETE_TREE },
+    };
 
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         *kind = kinds[i].kind;
@@ -116,11 +135,11 @@ static bool op_read(const msgpack_object *op, struct want *w)
 
     *w = (struct want){ .version = -1 };
     if (!op_kind(op_path(&o), &w->kind)) return false;
-    w->path = op_path(&o);
+    if (w->kind != WANT_ALIVE) w->path = op_path(&o);
     switch (w->kind) {
     case WANT_CREATE:
         w->data = op_data(&o);
-        w->flags = op_flags(&o);
+        op_create(&o, w);
         break;
     case WANT_SET:
         w->data = op_data(&o);
@@ -131,10 +150,21 @@ static bool op_read(const msgpack_object *op, struct want *w)
         w->version = op_version(&o);
         break;
     case WANT_GUARD:
+    case WANT_ALIVE:
         w->token = op_token(&o);
         break;
-    case WANT_CHECK_ABSENT:
+    case WANT_COPY:
+        w->to = op_path(&o);
         break;
+    case WANT_CHECK_ABSENT:
+    case WANT_GET:
+    case WANT_STAT:
+    case WANT_TOUCH:
+    case WANT_DELETE_TREE:
+        break;
+    case WANT_CREATE_AS:
+    case WANT_QUOTA:
+        return false; /* no op has these names */
     }
     return !o.bad && o.left == 0;
 }

@@ -1,6 +1,7 @@
 /* requests_reads.c -- reads and watches. */
 #include "core/server/requests_inside.h"
 
+enum { QUOTA_CONSISTENCY = 0 };
 enum { PATH = 0, READ_CONSISTENCY, CHILDREN_AFTER, CHILDREN_LIMIT };
 enum { WATCH_ID = 1, WATCH_DATA_OPTION, WATCH_CHILDREN_OPTION, WATCH_ONCE, WATCH_SINCE };
 enum { WATCH_VALUE = WATCH_SINCE + 1, WATCH_CONSISTENCY, UNWATCH_ID = 0 };
@@ -9,6 +10,7 @@ void requests_check_reads(void)
 {
     requests_check(METHOD_GET, "consistency", READ_CONSISTENCY);
     requests_check(METHOD_STAT, "consistency", READ_CONSISTENCY);
+    requests_check(METHOD_QUOTA_LIST, "consistency", QUOTA_CONSISTENCY);
     requests_check(METHOD_CHILDREN, "consistency", READ_CONSISTENCY);
     requests_check(METHOD_CHILDREN, "after", CHILDREN_AFTER);
     requests_check(METHOD_CHILDREN, "limit", CHILDREN_LIMIT);
@@ -38,6 +40,9 @@ int requests_consistency(struct rpc_values *v, const struct rpc_value *level, st
 
 int requests_read(struct rpc_values *v, struct job *j)
 {
+    if (j->method == METHOD_QUOTA_LIST) {
+        return requests_consistency(v, &v->at[QUOTA_CONSISTENCY], j);
+    }
     int code = requests_consistency(v, &v->at[READ_CONSISTENCY], j);
     if (code != 0) return code;
     buf_put_bytes(&j->body, v->at[PATH].bytes);

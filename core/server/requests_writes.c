@@ -2,11 +2,16 @@
 #include "core/server/requests_inside.h"
 #include "core/tree/tx.h"
 
-enum { SESSION = 0, SEQ, ACK, GUARD }; /* after a write's arguments */
-enum { PATH = 0, DATA = 1 };
-enum { CREATE_OPTIONS = 2, CREATE_EPHEMERAL = 6, CREATE_SEQUENTIAL, CREATE_PARENTS };
-enum { SET_OPTIONS = 2, SET_VERSION = 6 };
-enum { DELETE_OPTIONS = 1, DELETE_VERSION = 5 };
+enum { SESSION = 0, SEQ, ACK, GUARD, ALIVE, WRITE_OPTIONS_COUNT }; /* after a write's arguments */
+enum { PATH = 0, DATA = 1, COPY_TO = 1 };
+enum { CREATE_OPTIONS = 2, CREATE_EPHEMERAL = CREATE_OPTIONS + WRITE_OPTIONS_COUNT };
+enum { CREATE_SEQUENTIAL = CREATE_EPHEMERAL + 1, CREATE_PARENTS, CREATE_CONTAINER };
+enum { CREATE_TTL = CREATE_CONTAINER + 1, CREATE_LINGER };
+enum { SET_OPTIONS = 2, SET_VERSION = SET_OPTIONS + WRITE_OPTIONS_COUNT };
+enum { DELETE_OPTIONS = 1, DELETE_VERSION = DELETE_OPTIONS + WRITE_OPTIONS_COUNT };
+enum { TOUCH_OPTIONS = 1, COPY_OPTIONS = 2 };
+enum { TREE_OPTIONS = 1, TREE_PARTLY = TREE_OPTIONS + WRITE_OPTIONS_COUNT };
+enum { QUOTA_OPTIONS = 1, QUOTA_NODES = QUOTA_OPTIONS + WRITE_OPTIONS_COUNT, QUOTA_BYTES };
 
 void requests_check_write(enum method method, unsigned options)
 {
@@ -14,6 +19,7 @@ void requests_check_write(enum method method, unsigned options)
     requests_check(method, "seq", options + SEQ);
     requests_check(method, "ack", options + ACK);
     requests_check(method, "guard", options + GUARD);
+    requests_check(method, "alive", options + ALIVE);
 }
 
 void requests_check_writes(void)
@@ -21,11 +27,22 @@ void requests_check_writes(void)
     requests_check_write(METHOD_CREATE, CREATE_OPTIONS);
     requests_check_write(METHOD_SET, SET_OPTIONS);
     requests_check_write(METHOD_DELETE, DELETE_OPTIONS);
+    requests_check_write(METHOD_TOUCH, TOUCH_OPTIONS);
+    requests_check_write(METHOD_DELETE_TREE, TREE_OPTIONS);
+    requests_check_write(METHOD_COPY, COPY_OPTIONS);
+    requests_check_write(METHOD_QUOTA_SET, QUOTA_OPTIONS);
     requests_check(METHOD_CREATE, "ephemeral", CREATE_EPHEMERAL);
     requests_check(METHOD_CREATE, "sequential", CREATE_SEQUENTIAL);
     requests_check(METHOD_CREATE, "parents", CREATE_PARENTS);
+    requests_check(METHOD_CREATE, "container", CREATE_CONTAINER);
+    requests_check(METHOD_CREATE, "ttl_ms", CREATE_TTL);
+    requests_check(METHOD_CREATE, "linger_ms", CREATE_LINGER);
     requests_check(METHOD_SET, "version", SET_VERSION);
     requests_check(METHOD_DELETE, "version", DELETE_VERSION);
+    requests_check(METHOD_DELETE_TREE, "partly", TREE_PARTLY);
+    requests_check(METHOD_COPY, "to", COPY_TO);
+    requests_check(METHOD_QUOTA_SET, "nodes", QUOTA_NODES);
+    requests_check(METHOD_QUOTA_SET, "bytes", QUOTA_BYTES);
 }
 
 /* --- what is common to all --- */
@@ -77,9 +94,13 @@ static bool put_guard(struct requests *q, struct request *r, const msgpack_objec
 static int read_guards(struct requests *q, struct rpc_values *v, unsigned options,
                        struct request *r, struct job *j)
 {
-    const struct rpc_value *guard = &v->at[options + GUARD];
+    const struct rpc_value *guard = &v->at[options + GUARD], *alive = &v->at[options + ALIVE];
     bool sound = true;
 
+    if (alive->given) {
+        write_put_want(q, r, &(struct want){ .kind = WANT_ALIVE, .token = alive->number });
+        j->guards = r->wants_count;
+    }
     if (!guard->given) return 0;
     if (guard->any->type == MSGPACK_OBJECT_ARRAY) {
         const msgpack_object_array *list = &guard->any->via.array;
@@ -118,10 +139,15 @@ int write_end(struct requests *q, struct rpc_values *v, struct request *r, struc
 
 /* --- writes with one op --- */
 
-unsigned write_create_flags(bool ephemeral, bool sequential, bool parents)
+void write_create_want(struct want *w, const struct create_options *o)
 {
-    return (ephemeral ? TX_EPHEMERAL : 0u) | (sequential ? TX_SEQUENTIAL : 0u) |
-           (parents ? TX_PARENTS : 0u);
+    const bool more = o->container || o->ttl_ms > 0 || o->linger_ms > 0;
+
+    w->kind = more ? WANT_CREATE_AS : WANT_CREATE;
+    w->flags = (o->ephemeral ? TX_EPHEMERAL : 0u) | (o->sequential ? TX_SEQUENTIAL : 0u) |
+               (o->parents ? TX_PARENTS : 0u) | (o->container ? TX_CONTAINER : 0u);
+    w->ttl_ms = o->ttl_ms;
+    w->linger_ms = o->linger_ms;
 }
 
 static int read_single(struct requests *q, struct rpc_values *v, struct job *j,
@@ -141,11 +167,15 @@ static int read_single(struct requests *q, struct rpc_values *v, struct job *j,
 
 int requests_create(struct requests *q, struct rpc_values *v, struct job *j)
 {
-    struct want w = { .kind = WANT_CREATE, .data = v->at[DATA].bytes };
+    const struct create_options o = { .ephemeral = v->at[CREATE_EPHEMERAL].number,
+                                      .sequential = v->at[CREATE_SEQUENTIAL].number,
+                                      .parents = v->at[CREATE_PARENTS].number,
+                                      .container = v->at[CREATE_CONTAINER].number,
+                                      .ttl_ms = v->at[CREATE_TTL].number,
+                                      .linger_ms = v->at[CREATE_LINGER].number };
+    struct want w = { .data = v->at[DATA].bytes };
 
-    w.flags =
-        write_create_flags(v->at[CREATE_EPHEMERAL].number, v->at[CREATE_SEQUENTIAL].number,
-                           v->at[CREATE_PARENTS].number);
+    write_create_want(&w, &o);
     return read_single(q, v, j, CREATE_OPTIONS, &w);
 }
 
@@ -169,4 +199,34 @@ int requests_delete(struct requests *q, struct rpc_values *v, struct job *j)
 
     if (!read_version(&v->at[DELETE_VERSION], &w.version)) return version_refuse(v);
     return read_single(q, v, j, DELETE_OPTIONS, &w);
+}
+
+int requests_touch(struct requests *q, struct rpc_values *v, struct job *j)
+{
+    struct want w = { .kind = WANT_TOUCH };
+
+    return read_single(q, v, j, TOUCH_OPTIONS, &w);
+}
+
+int requests_delete_tree(struct requests *q, struct rpc_values *v, struct job *j)
+{
+    struct want w = { .kind = WANT_DELETE_TREE, .partly = v->at[TREE_PARTLY].number };
+
+    return read_single(q, v, j, TREE_OPTIONS, &w);
+}
+
+int requests_copy(struct requests *q, struct rpc_values *v, struct job *j)
+{
+    struct want w = { .kind = WANT_COPY, .to = v->at[COPY_TO].bytes };
+
+    return read_single(q, v, j, COPY_OPTIONS, &w);
+}
+
+int requests_quota_set(struct requests *q, struct rpc_values *v, struct job *j)
+{
+    struct want w = { .kind = WANT_QUOTA,
+                      .nodes_max = v->at[QUOTA_NODES].number,
+                      .bytes_max = v->at[QUOTA_BYTES].number };
+
+    return read_single(q, v, j, QUOTA_OPTIONS, &w);
 }

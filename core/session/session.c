@@ -24,7 +24,8 @@ static void session_put(struct kv_overlay *o, const struct session *s, uint64_t 
     kv_put(o, kv_id_key(room, 's', s->id), bytes_of(cell, sizeof cell), stamp);
 }
 
-bool session_read(struct kv_view *v, uint64_t id, struct session *s)
+/* Those included that are over, but have nodes still. */
+static bool cell_read(struct kv_view *v, uint64_t id, struct session *s)
 {
     uint8_t room[KV_ID_KEY_BYTES];
     struct bytes cell;
@@ -38,6 +39,25 @@ bool session_read(struct kv_view *v, uint64_t id, struct session *s)
     s->last = get_u64(cell.ptr + 9 + SESSION_SECRET_BYTES);
     s->ack = get_u64(cell.ptr + 17 + SESSION_SECRET_BYTES);
     return true;
+}
+
+bool session_read(struct kv_view *v, uint64_t id, struct session *s)
+{
+    return cell_read(v, id, s) && s->timeout_ms > 0;
+}
+
+bool session_next(struct kv_view *v, uint64_t *id)
+{
+    uint8_t room[KV_ID_KEY_BYTES];
+    struct buf key = { 0 };
+    bool found = kv_seek(v, BYTES_LIT("s"), kv_id_key(room, 's', *id), KV_FORWARD, &key);
+
+    if (found) {
+        CHECK(key.len == KV_ID_KEY_BYTES);
+        *id = get_u64_be(key.ptr + 1);
+    }
+    buf_fini(&key);
+    return found;
 }
 
 static struct bytes result_key(uint8_t room[RESULT_KEY_BYTES], uint64_t id, uint64_t seq)
@@ -62,7 +82,8 @@ static void apply_open(struct kv_overlay *o, uint64_t zxid, const struct op *op)
     struct session taken;
 
     CHECK(op->data.len == SESSION_SECRET_BYTES);
-    CHECK(!session_read(&o->view, op->owner, &taken));
+    CHECK(op->timeout_ms > 0);
+    CHECK(!cell_read(&o->view, op->owner, &taken));
     memcpy(s.secret, op->data.ptr, SESSION_SECRET_BYTES);
     session_put(o, &s, zxid);
 }
@@ -84,16 +105,32 @@ static void apply_close(struct kv_overlay *o, uint64_t zxid, const struct op *op
     uint8_t room[KV_ID_KEY_BYTES];
     struct session s;
 
-    CHECK(session_read(&o->view, op->owner, &s));
+    CHECK(cell_read(&o->view, op->owner, &s));
     kv_delete(o, kv_id_key(room, 's', op->owner), zxid);
     drop_results(o, zxid, &s, s.last); /* S2: none is elsewhere */
 }
 
+static void apply_end(struct kv_overlay *o, uint64_t zxid, const struct op *op)
+{
+    struct session s;
+
+    CHECK(session_read(&o->view, op->owner, &s));
+    drop_results(o, zxid, &s, s.last);
+    s.ack = s.last;
+    s.timeout_ms = 0;
+    session_put(o, &s, zxid);
+}
+
 void session_apply(struct kv_overlay *o, const struct tree_context *c, const struct op *op)
 {
-    CHECK(op->kind == OP_SESSION_OPEN || op->kind == OP_SESSION_CLOSE);
-    if (op->kind == OP_SESSION_OPEN) apply_open(o, c->zxid, op);
-    else apply_close(o, c->zxid, op);
+    if (op->kind == OP_SESSION_OPEN) {
+        apply_open(o, c->zxid, op);
+    } else if (op->kind == OP_SESSION_END) {
+        apply_end(o, c->zxid, op);
+    } else {
+        CHECK(op->kind == OP_SESSION_CLOSE);
+        apply_close(o, c->zxid, op);
+    }
 }
 
 static void append_session_op(struct tx *t, const struct op *op)
@@ -114,27 +151,58 @@ int session_open(struct tx *t, uint64_t timeout_ms, struct bytes secret)
     return 0;
 }
 
-static void delete_ephemerals(struct tx *t, uint64_t id)
+/* The node goes; if it is to linger, an empty one without an owner takes its place, a new
+ * one: what was granted with the old one is not granted any more. */
+static void end_ephemeral(struct tx *t, struct bytes path, bool expired)
 {
-    struct buf prefix = { 0 }, key = { 0 };
+    struct node n;
 
-    node_owner_prefix(&prefix, id);
-    while (kv_next(&t->over.view, buf_bytes(&prefix), &key)) {
-        struct bytes path = node_owner_key_path(buf_bytes(&key));
-
-        tx_append(t, &(struct op){ .kind = OP_DELETE, .path = path });
-    }
-    buf_fini(&prefix);
+    CHECK(node_read(&t->over.view, path, &n)); /* T2 */
+    tx_append_delete(t, path);
+    if (!expired || n.life != NODE_LINGERS) return;
+    tx_append(t, &(struct op){ .kind = OP_CREATE,
+                               .path = path,
+                               .life = NODE_TTL,
+                               .life_ms = n.life_ms });
 }
 
-int session_close(struct tx *t, uint64_t id)
+/* True when none is left. */
+static bool end_ephemerals(struct tx *t, uint64_t id, bool expired, size_t bytes_max)
+{
+    struct buf prefix = { 0 }, key = { 0 };
+    bool more;
+
+    node_owner_prefix(&prefix, id);
+    while ((more = kv_next(&t->over.view, buf_bytes(&prefix), &key)) &&
+           t->ops.len < bytes_max) {
+        end_ephemeral(t, node_owner_key_path(buf_bytes(&key)), expired);
+    }
+    buf_fini(&prefix);
+    buf_fini(&key);
+    return !more;
+}
+
+int session_close(struct tx *t, uint64_t id, bool expired)
 {
     struct session s;
 
     if (!session_read(&t->over.view, id, &s)) return ERR_SESSION_EXPIRED;
-    delete_ephemerals(t, id);
+    CHECK(end_ephemerals(t, id, expired, SIZE_MAX));
     append_session_op(t, &(struct op){ .kind = OP_SESSION_CLOSE, .owner = id });
     return 0;
+}
+
+bool session_close_partly(struct tx *t, uint64_t id, bool expired, size_t bytes_aim)
+{
+    struct session s;
+
+    CHECK(cell_read(&t->over.view, id, &s));
+    if (s.timeout_ms > 0) {
+        append_session_op(t, &(struct op){ .kind = OP_SESSION_END, .owner = id });
+    }
+    if (!end_ephemerals(t, id, expired, bytes_aim)) return false;
+    append_session_op(t, &(struct op){ .kind = OP_SESSION_CLOSE, .owner = id });
+    return true;
 }
 
 /* -- Exactly once --------------------------------------------------------------------- */
@@ -187,7 +255,7 @@ static void check_session(struct kv_view *v, struct bytes key)
     struct session s;
 
     CHECK(key.len == KV_ID_KEY_BYTES);
-    CHECK(session_read(v, get_u64_be(key.ptr + 1), &s));
+    CHECK(cell_read(v, get_u64_be(key.ptr + 1), &s));
     CHECK(s.ack <= s.last); /* S1 */
 }
 
@@ -196,7 +264,7 @@ static void check_result(struct kv_view *v, struct bytes key)
     struct session s;
 
     CHECK(key.len == RESULT_KEY_BYTES);
-    CHECK(session_read(v, get_u64_be(key.ptr + 1), &s));    /* S3 */
+    CHECK(cell_read(v, get_u64_be(key.ptr + 1), &s));    /* S3 */
     CHECK(get_u64_be(key.ptr + KV_ID_KEY_BYTES) > s.ack);   /* S2 */
     CHECK(get_u64_be(key.ptr + KV_ID_KEY_BYTES) <= s.last); /* S2 */
 }
@@ -205,7 +273,7 @@ static void check_owned(struct kv_view *v, struct bytes key)
 {
     struct session s;
 
-    CHECK(session_read(v, get_u64_be(key.ptr + 1), &s)); /* S3 */
+    CHECK(cell_read(v, get_u64_be(key.ptr + 1), &s)); /* S3 */
 }
 
 void session_check(struct kv_view *v)

@@ -7,7 +7,8 @@
  * client has all results up to it: they are dropped, and the mark stays.
  *
  * Cell 's' id:  version u8 (1) | timeout_ms | secret | last (highest seq resolved) | ack,
- *               the numbers as u64, so that a session's cell never changes its size
+ *               the numbers as u64, so that a session's cell never changes its size. A
+ *               timeout of 0: it is over, though not all of its nodes are gone yet
  * Cell 'r' id seq:  the result's bytes (core/machine/result.h). A call that still waits has
  *                   no 'r' cell while its seq is <= last and > ack.
  *
@@ -29,12 +30,12 @@ struct session {
     uint8_t secret[SESSION_SECRET_BYTES];
 };
 
-/* False when there is none. A cell that does not decode stops the process (CHECK), as for
+/* False when there is none, or its end has begun. A cell that does not decode stops the process (CHECK), as for
  * node_read(). */
 bool session_read(struct kv_view *v, uint64_t id, struct session *s);
 
-/* SESSION_OPEN and SESSION_CLOSE: their effect on the cells. Close drops the 's' and all
- * 'r' cells; the ephemerals were deleted by ops before it. */
+/* SESSION_OPEN, SESSION_END and SESSION_CLOSE: their effect on the cells. End drops the 'r'
+ * cells; close the 's' cell too: the ephemerals were deleted by ops before it. */
 void session_apply(struct kv_overlay *o, const struct tree_context *c, const struct op *op);
 
 /* The leader builds an open: the session's id is t->zxid. ERR_BAD_PARAMS when the secret is
@@ -42,8 +43,14 @@ void session_apply(struct kv_overlay *o, const struct tree_context *c, const str
 int session_open(struct tx *t, uint64_t timeout_ms, struct bytes secret);
 
 /* ... and a close: DELETEs of all ephemerals, then the SESSION_CLOSE. No limit of the
- * transaction holds. ERR_SESSION_EXPIRED when there is no such session. */
-int session_close(struct tx *t, uint64_t id);
+ * transaction holds. `expired`: nobody asked for it, so nodes with a linger leave another in
+ * their place. ERR_SESSION_EXPIRED when there is no such session. */
+int session_close(struct tx *t, uint64_t id, bool expired);
+
+/* For a session whose nodes do not fit one transaction: from this on it is over for all who
+ * ask, and then its nodes go, as many at a time as make `ops` about bytes_aim long. True when
+ * none is left, and it is closed. */
+bool session_close_partly(struct tx *t, uint64_t id, bool expired, size_t bytes_aim);
 
 /* What to do with request (id, seq), which acknowledges up to `ack`. Consults what `v`
  * shows: on the leader that is the newest state, unchosen results included. */
@@ -68,6 +75,9 @@ bool session_result(struct kv_view *v, uint64_t id, uint64_t seq, struct bytes *
  * when the session is over. */
 void session_record(struct kv_overlay *o, uint64_t zxid, uint64_t id, uint64_t seq,
                     uint64_t ack, struct bytes result);
+
+/* The next session behind `*id`, those included whose end has begun; 0 starts. */
+bool session_next(struct kv_view *v, uint64_t *id);
 
 /* S1..S3 over the whole state. */
 void session_check(struct kv_view *v);

@@ -5,9 +5,13 @@
 #include "core/tree/path.h"
 
 enum {
-    FORMAT = 1,
+    FORMAT_PLAIN = 1,
+    FORMAT_WITH_LIFE = 2,
     FLAG_NULL = 1,
+    HEAD_BYTES = 80,
+    LIFE_BYTES = 16,
 };
+static_assert(HEAD_BYTES + LIFE_BYTES == NODE_HEAD_BYTES_MAX, "the longest head");
 
 struct stat_view node_stat(const struct node *n)
 {
@@ -23,6 +27,8 @@ struct stat_view node_stat(const struct node *n)
         .ephemeral_owner = n->owner,
         .data_length = n->data.len,
         .num_children = n->children,
+        .ttl = n->life == NODE_TTL ? n->life_ms : 0,
+        .container = n->life == NODE_CONTAINER,
     };
 }
 
@@ -63,6 +69,15 @@ void node_owner_key(struct buf *out, uint64_t owner, struct bytes path)
     buf_put_bytes_raw(out, path);
 }
 
+void node_expiry_key(struct buf *out, uint64_t expires, struct bytes path)
+{
+    uint8_t room[KV_ID_KEY_BYTES];
+
+    buf_clear(out);
+    buf_put_bytes_raw(out, kv_id_key(room, 't', expires));
+    buf_put_bytes_raw(out, path);
+}
+
 struct bytes node_key_name(struct bytes key)
 {
     const uint8_t *zero = memchr(key.ptr, 0, key.len);
@@ -77,13 +92,21 @@ struct bytes node_owner_key_path(struct bytes key)
     return bytes_of(key.ptr + KV_ID_KEY_BYTES, key.len - KV_ID_KEY_BYTES);
 }
 
+struct bytes node_expiry_key_path(struct bytes key)
+{
+    return node_owner_key_path(key); /* they are of one form */
+}
+
 /* -- Values --------------------------------------------------------------------------- */
 
 void node_encode(struct buf *out, const struct node *n)
 {
-    uint8_t head[NODE_HEAD_BYTES] = { FORMAT };
+    const bool plain = n->life == NODE_STAYS;
+    const size_t head_len = plain ? HEAD_BYTES : HEAD_BYTES + LIFE_BYTES;
+    uint8_t head[HEAD_BYTES + LIFE_BYTES] = { plain ? FORMAT_PLAIN : FORMAT_WITH_LIFE };
 
     head[1] = n->data.ptr == NULL ? FLAG_NULL : 0;
+    head[2] = (uint8_t) n->life;
     put_u32(head + 4, (uint32_t) n->version);
     put_u32(head + 8, (uint32_t) n->aversion);
     put_u64(head + 16, n->czxid);
@@ -94,26 +117,55 @@ void node_encode(struct buf *out, const struct node *n)
     put_u64(head + 56, n->owner);
     put_u64(head + 64, n->children);
     put_u64(head + 72, n->created);
+    put_u64(head + 80, n->life_ms);
+    put_u64(head + 88, n->expires);
     buf_clear(out);
-    buf_reserve(out, NODE_HEAD_BYTES + n->data.len);
-    buf_put(out, head, NODE_HEAD_BYTES);
+    buf_reserve(out, head_len + n->data.len);
+    buf_put(out, head, head_len);
     buf_put_bytes_raw(out, n->data);
 }
 
 static bool head_is_legal(const uint8_t *head, size_t data_len)
 {
-    return (head[1] == 0 || (head[1] == FLAG_NULL && data_len == 0)) && head[2] == 0 &&
-           head[3] == 0 && get_u32(head + 12) == 0;
+    return (head[1] == 0 || (head[1] == FLAG_NULL && data_len == 0)) && head[3] == 0 &&
+           get_u32(head + 12) == 0;
+}
+
+/* Each life has what it needs, and no more: no two cells say the same. */
+static bool life_is_legal(const struct node *n)
+{
+    switch (n->life) {
+    case NODE_STAYS:
+        return false; /* that is format 1 */
+    case NODE_CONTAINER:
+        return n->owner == 0 && n->life_ms == 0 && n->expires == 0;
+    case NODE_TTL:
+        return n->owner == 0 && n->life_ms > 0 && (n->expires != 0) == (n->children == 0);
+    case NODE_LINGERS:
+        return n->owner != 0 && n->life_ms > 0 && n->expires == 0;
+    }
+    return false;
+}
+
+static int decode_life(const uint8_t *head, struct node *n)
+{
+    if (head[2] > NODE_LINGERS) return ERR_DAMAGED;
+    n->life = (enum node_life) head[2];
+    n->life_ms = get_u64(head + 80);
+    n->expires = get_u64(head + 88);
+    return life_is_legal(n) ? 0 : ERR_DAMAGED;
 }
 
 int node_decode(struct bytes cell, struct node *n)
 {
     const uint8_t *head = cell.ptr;
+    size_t head_len = HEAD_BYTES;
 
     if (cell.len == 0) return ERR_DAMAGED;
-    if (head[0] != FORMAT) return ERR_OTHER_VERSION;
-    if (cell.len < NODE_HEAD_BYTES) return ERR_DAMAGED;
-    if (!head_is_legal(head, cell.len - NODE_HEAD_BYTES)) return ERR_DAMAGED;
+    if (head[0] != FORMAT_PLAIN && head[0] != FORMAT_WITH_LIFE) return ERR_OTHER_VERSION;
+    if (head[0] == FORMAT_WITH_LIFE) head_len += LIFE_BYTES;
+    if (cell.len < head_len) return ERR_DAMAGED;
+    if (!head_is_legal(head, cell.len - head_len)) return ERR_DAMAGED;
     *n = (struct node){
         .version = (int32_t) get_u32(head + 4),
         .aversion = (int32_t) get_u32(head + 8),
@@ -126,8 +178,9 @@ int node_decode(struct bytes cell, struct node *n)
         .children = get_u64(head + 64),
         .created = get_u64(head + 72),
     };
-    if (head[1] == 0) n->data = bytes_of(head + NODE_HEAD_BYTES, cell.len - NODE_HEAD_BYTES);
-    return 0;
+    if (head[1] == 0) n->data = bytes_of(head + head_len, cell.len - head_len);
+    if (head[0] == FORMAT_WITH_LIFE) return decode_life(head, n);
+    return head[2] == 0 ? 0 : ERR_DAMAGED;
 }
 
 /* -- Reading -------------------------------------------------------------------------- */

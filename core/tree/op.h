@@ -12,12 +12,17 @@
  *     SESSION_OPEN   id timeout_ms secret
  *     SESSION_CLOSE  id                     its ephemerals are deleted by DELETEs before it
  *     MEMBERS        roster bytes           (core/machine/roster.h, who looks into them)
+ *     TOUCH          path                   its TTL begins anew
+ *     QUOTA          path nodes_max bytes_max nodes bytes   used now; all 0: no quota more
+ *     SESSION_END    id                     over, though not all of its nodes are gone yet
+ *     CREATE (32)    path data owner life u8 life_ms        of a node with a life (node.h)
  *
  * Pure. */
 #ifndef CORE_TREE_OP_H
 #define CORE_TREE_OP_H
 
 #include "core/base/bytes.h"
+#include "core/tree/node.h"
 
 enum op_kind {
     OP_CREATE = 1,
@@ -26,6 +31,9 @@ enum op_kind {
     OP_SESSION_OPEN,
     OP_SESSION_CLOSE,
     OP_MEMBERS,
+    OP_TOUCH,
+    OP_QUOTA,
+    OP_SESSION_END,
 };
 
 struct op {
@@ -34,7 +42,13 @@ struct op {
     struct bytes data;  /* CREATE, SET: data; SESSION_OPEN: secret; MEMBERS: roster */
     uint64_t owner;     /* CREATE: owner; SESSION_*: id */
     uint64_t timeout_ms; /* SESSION_OPEN */
+    enum node_life life; /* CREATE */
+    uint64_t life_ms;
+    uint64_t nodes_max, bytes_max, nodes, bytes; /* QUOTA */
 };
+
+/* Whether it has a path, and core/tree applies it: tree_apply(). */
+bool op_is_of_tree(enum op_kind kind);
 
 void op_encode(struct buf *out, const struct op *op); /* appends */
 

@@ -25,7 +25,10 @@ static void op_events(const struct op *op, event_fn each, void *ctx)
         break;
     case OP_SESSION_OPEN:
     case OP_SESSION_CLOSE:
+    case OP_SESSION_END:
     case OP_MEMBERS:
+    case OP_TOUCH:
+    case OP_QUOTA:
         break;
     }
 }

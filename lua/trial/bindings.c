@@ -63,7 +63,7 @@ static int push_result(lua_State *L, const struct result *r)
 /* A create is answered with the path that it created. */
 static void push_created(lua_State *L, const struct result *r)
 {
-    struct reader parts = reader_of(r->parts);
+    struct result_parts parts = result_parts_of(r);
     struct result_part part;
 
     for (uint32_t i = 0; i < r->parts_count && result_part_next(&parts, &part) == 0; i++) {

@@ -212,10 +212,10 @@ uint64_t trial_open(struct trial *t, uint64_t timeout_ms)
     struct result_part part = { 0 };
     struct trial_session s = { 0 };
     struct result result;
-    struct reader parts;
+    struct result_parts parts;
 
     CHECK(trial_answer(t, call, &result) && result.code == 0);
-    parts = reader_of(result.parts);
+    parts = result_parts_of(&result);
     CHECK(result_part_next(&parts, &part) == 0);
     s.id = part.id;
     buf_put(&t->sessions, &s, sizeof s);

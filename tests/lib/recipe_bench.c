@@ -90,6 +90,7 @@ static void mark_due(struct recipe_bench *b, struct bytes ops, const struct benc
 /* Commits and marks whom it concerns. */
 static void commit(struct recipe_bench *b, struct tx *t, const struct bench_call *by)
 {
+    tx_finish(t);
     b->ops += t->ops_count;
     kv_overlay_move(&t->over, &b->state, b->zxid);
     mark_due(b, buf_bytes(&t->ops), by);

@@ -208,10 +208,10 @@ void trio_durable(struct trio *t, uint32_t id)
 static void keep_result(struct trio_answer *a, struct bytes bytes)
 {
     struct result_part part;
-    struct reader parts;
+    struct result_parts parts;
 
     CHECK(result_decode(bytes, &a->result) == 0);
-    parts = reader_of(a->result.parts);
+    parts = result_parts_of(&a->result);
     if (a->result.parts_count > 0 && result_part_next(&parts, &part) == 0) a->id = part.id;
     a->result.message = a->result.parts = a->result.value = (struct bytes){ 0 };
 }

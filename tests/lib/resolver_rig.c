@@ -171,30 +171,46 @@ uint64_t rig_open(struct rig *g)
                          .secret = BYTES_LIT("0123456789abcdef") };
     uint64_t tag = rig_submit(g, &q);
     struct result_part part;
-    struct reader parts;
+    struct result_parts parts;
 
     rig_settle(g);
-    parts = reader_of(rig_answer(g, tag)->parts);
+    parts = result_parts_of(rig_answer(g, tag));
     CHECK(result_part_next(&parts, &part) == 0);
     return part.id;
 }
 
-static uint64_t submit_want(struct rig *g, struct rig_id id, struct want want)
+static uint64_t submit_wants(struct rig *g, struct rig_id id, const struct want *wants,
+                             uint32_t count, bool single)
 {
-    struct buf wants = { 0 };
+    struct buf encoded = { 0 };
     struct request q = { .kind = REQUEST_WRITE,
                          .session = id.session,
                          .seq = id.seq,
                          .ack = id.seq == 0 ? 0 : g->ack,
-                         .single = true,
-                         .wants_count = 1 };
+                         .single = single,
+                         .wants_count = count };
     uint64_t tag;
 
-    want_encode(&wants, &want);
-    q.wants = buf_bytes(&wants);
+    for (uint32_t i = 0; i < count; i++) want_encode(&encoded, &wants[i]);
+    q.wants = buf_bytes(&encoded);
     tag = rig_submit(g, &q);
-    buf_fini(&wants);
+    buf_fini(&encoded);
     return tag;
+}
+
+static uint64_t submit_want(struct rig *g, struct rig_id id, struct want want)
+{
+    return submit_wants(g, id, &want, 1, true);
+}
+
+uint64_t rig_want(struct rig *g, struct rig_id id, const struct want *want)
+{
+    return submit_wants(g, id, want, 1, true);
+}
+
+uint64_t rig_multi(struct rig *g, struct rig_id id, const struct want *wants, uint32_t count)
+{
+    return submit_wants(g, id, wants, count, false);
 }
 
 uint64_t rig_create(struct rig *g, struct rig_id id, const char *path, unsigned flags)

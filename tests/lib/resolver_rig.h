@@ -68,6 +68,8 @@ uint64_t rig_open(struct rig *g); /* settles; the session's id */
 uint64_t rig_create(struct rig *g, struct rig_id id, const char *path, unsigned flags);
 uint64_t rig_set(struct rig *g, struct rig_id id, const char *path, const char *data);
 uint64_t rig_delete(struct rig *g, struct rig_id id, const char *path);
+uint64_t rig_want(struct rig *g, struct rig_id id, const struct want *want);
+uint64_t rig_multi(struct rig *g, struct rig_id id, const struct want *wants, uint32_t count);
 /* A numbered node below /marks that holds the id: a request done twice would leave two. */
 uint64_t rig_mark(struct rig *g, struct rig_id id);
 uint64_t rig_call(struct rig *g, struct rig_id id, const char *function, const char *args);

@@ -15,6 +15,8 @@ static uint64_t seed; /* of the tree's tables */
 static struct kv_overlay state;
 static struct tx t;
 static struct buf created;
+static struct tree_tally tally; /* of `state`, if the test keeps it: keep_tx() */
+static uint64_t clock_ms;       /* the service's, for the transactions to come */
 
 /* The tree asks no more of a session than that its cell is there. */
 static inline void put_session(struct kv_overlay *o, uint64_t id)
@@ -30,6 +32,20 @@ static inline void begin_tx(uint64_t zxid)
     t.zxid = zxid;
     t.time_ms = TIME + (int64_t) zxid;
     t.session = SESSION;
+    t.clock_ms = clock_ms;
+    t.tally = tally;
+}
+
+/* What was built becomes the state that the next transaction stands on. */
+static inline void keep_tx(void)
+{
+    uint64_t zxid = t.zxid;
+
+    tx_finish(&t);
+    tally = t.tally;
+    kv_overlay_move(&t.over, &state, zxid);
+    tree_check(&state.view);
+    begin_tx(zxid + 1);
 }
 
 static inline void begin(void)
@@ -38,6 +54,8 @@ static inline void begin(void)
     tx_init(&t, &state.view, seed + 1);
     tree_found(&state);
     put_session(&state, SESSION);
+    tally = (struct tree_tally){ .nodes = 1, .expires_first = UINT64_MAX };
+    clock_ms = 1000;
     begin_tx(ZXID);
 }
 

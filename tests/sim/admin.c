@@ -233,14 +233,14 @@ void admin_answer(struct world *w, uint64_t tag, int code, struct bytes bytes)
 {
     struct admin *a = w->admin;
     struct result_part part;
-    struct reader parts;
+    struct result_parts parts;
     struct result r;
 
     if (a->action == 0 || tag != a->tag || code != 0) return;
     if (result_decode(bytes, &r) != 0) broken(w, "the admin's answer is no result");
     trace(w, "admin is told: %s", error_name(r.code));
     if (r.code == 0) {
-        parts = reader_of(r.parts);
+        parts = result_parts_of(&r);
         if (result_part_next(&parts, &part) != 0) broken(w, "the admin's answer is empty");
         went_well(w, (uint32_t) part.id);
     } else if (r.code != ERR_UNSAFE_CHANGE) {

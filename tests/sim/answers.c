@@ -160,7 +160,7 @@ refused:
 
 static void opened(struct client *c, struct ask *a, const struct result *r)
 {
-    struct reader parts = reader_of(r->parts);
+    struct result_parts parts = result_parts_of(r);
     struct result_part part;
 
     if (r->code != 0 || result_part_next(&parts, &part) != 0) {

@@ -181,6 +181,11 @@ uint64_t driver_zxid(const struct driver *d)
     return replica_machine(d->server->replica)->zxid;
 }
 
+const struct tree_tally *driver_tally(const struct driver *d)
+{
+    return &replica_machine(d->server->replica)->tally;
+}
+
 int driver_read_log(struct driver *d, uint64_t slot, struct proposal *p)
 {
     return node_read_log(d->server, slot, p);

@@ -140,6 +140,9 @@ void tenure_op(struct world *w, const struct op *op)
     case OP_SESSION_CLOSE:
         closed(w, op->owner);
         break;
+    case OP_SESSION_END: /* of one that owns more than a batch holds: none here does */
+    case OP_TOUCH:
+    case OP_QUOTA:
     case OP_MEMBERS:
         break;
     }

@@ -18,7 +18,11 @@ static void put_op(struct op op)
 static void build(const struct txn *txns, uint32_t count)
 {
     buf_clear(&bytes);
-    batch_begin(&bytes, 100, 1700000000000, 7, 0xfeedull);
+    batch_begin(&bytes, &(struct batch){ .zxid_first = 100,
+                                         .time_ms = 1700000000000,
+                                         .clock_ms = 60000,
+                                         .digest_slot = 7,
+                                         .digest = 0xfeedull });
     buf_put_uint(&bytes, count);
     for (uint32_t i = 0; i < count; i++)
         txn_encode(&bytes, &txns[i]);

@@ -113,7 +113,7 @@ static void apply(const char *const *paths, uint32_t count)
     const uint64_t first = zxid + 1;
 
     slot++;
-    batch_begin(&batch, first, 1, 0, 0);
+    batch_begin(&batch, &(struct batch){ .zxid_first = first, .time_ms = 1 });
     buf_put_uint(&batch, count);
     for (uint32_t i = 0; i < count; i++) {
         buf_clear(&ops);

@@ -69,7 +69,11 @@ static struct op create(const char *path)
 static void header(uint32_t count)
 {
     buf_clear(&batch);
-    batch_begin(&batch, m.zxid + 1, m.time_ms + 10, m.run.slot, store.digest);
+    batch_begin(&batch, &(struct batch){ .zxid_first = m.zxid + 1,
+                                         .time_ms = m.time_ms + 10,
+                                         .clock_ms = m.clock_ms + 10,
+                                         .digest_slot = m.run.slot,
+                                         .digest = store.digest });
     buf_put_uint(&batch, count);
 }
 
@@ -232,7 +236,11 @@ static void refused(void)
 static void batch_with(uint64_t zxid_first, int64_t time_ms, uint64_t slot, uint64_t digest)
 {
     buf_clear(&batch);
-    batch_begin(&batch, zxid_first, time_ms, slot, digest);
+    batch_begin(&batch, &(struct batch){ .zxid_first = zxid_first,
+                                         .time_ms = time_ms,
+                                         .clock_ms = m.clock_ms,
+                                         .digest_slot = slot,
+                                         .digest = digest });
     buf_put_uint(&batch, 1);
     txn_encode(&batch, &(struct txn){ .flags = TXN_FINAL, .ops = one_op(create("/b")) });
 }

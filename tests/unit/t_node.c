@@ -76,7 +76,7 @@ static void a_cell_of_another_format_is_named_so(void)
     struct node n;
 
     node_encode(&cell, &sample);
-    cell.ptr[0] = 2;
+    cell.ptr[0] = 3;
     IS(node_decode(buf_bytes(&cell), &n), ERR_OTHER_VERSION);
 }
 
@@ -95,6 +95,50 @@ static void a_cell_with_unknown_flags_is_damaged(void)
     IS(node_decode(buf_bytes(&cell), &n), ERR_DAMAGED);
     cell.ptr[1] = 1; /* null data of four bytes */
     IS(node_decode(buf_bytes(&cell), &n), ERR_DAMAGED);
+}
+
+static void a_life_comes_back_and_a_plain_node_keeps_its_first_format(void)
+{
+    struct node n = { .life = NODE_TTL, .life_ms = 1ull << 40, .expires = 77 }, got;
+
+    node_encode(&cell, &n);
+    IS(cell.ptr[0], 2);
+    IS(cell.len, 96);
+    IS(node_decode(buf_bytes(&cell), &got), 0);
+    IS(got.life, NODE_TTL);
+    IS(got.life_ms, 1ll << 40);
+    IS(got.expires, 77);
+    IS(node_stat(&got).ttl, 1ll << 40);
+    IS(node_stat(&got).container, 0);
+    node_encode(&cell, &(struct node){ .life = NODE_CONTAINER, .data = BYTES_LIT("x") });
+    IS(node_decode(buf_bytes(&cell), &got), 0);
+    IS(node_stat(&got).container, 1);
+    IS(got.data.len, 1);
+    node_encode(&cell, &sample);
+    IS(cell.ptr[0], 1);
+}
+
+static void a_life_that_does_not_fit_its_node_is_damaged(void)
+{
+    const struct node lives[] = {
+        { .life = NODE_TTL },                                  /* without a time */
+        { .life = NODE_TTL, .life_ms = 5 },                    /* no child, no end */
+        { .life = NODE_TTL, .life_ms = 5, .children = 1, .expires = 9 },
+        { .life = NODE_TTL, .life_ms = 5, .owner = 1, .expires = 9 },
+        { .life = NODE_CONTAINER, .owner = 1 },
+        { .life = NODE_CONTAINER, .life_ms = 1 },
+        { .life = NODE_LINGERS, .life_ms = 5 }, /* of nobody */
+    };
+    struct node got;
+
+    for (size_t i = 0; i < sizeof lives / sizeof *lives; i++) {
+        node_encode(&cell, &lives[i]);
+        IS(node_decode(buf_bytes(&cell), &got), ERR_DAMAGED);
+    }
+    node_encode(&cell, &(struct node){ .life = NODE_CONTAINER });
+    cell.ptr[2] = 4;
+    IS(node_decode(buf_bytes(&cell), &got), ERR_DAMAGED);
+    IS(node_decode(bytes_of(cell.ptr, 95), &got), ERR_DAMAGED);
 }
 
 static void the_stat_counts_creates_twice_less_the_children(void)
@@ -187,6 +231,24 @@ static const struct op ops[] = {
       .timeout_ms = 10000,
       .data = { (const uint8_t *) "0123456789abcdef", SESSION_SECRET_BYTES } },
     { .kind = OP_SESSION_CLOSE, .owner = 300 },
+    { .kind = OP_SESSION_END, .owner = 300 },
+    { .kind = OP_TOUCH, .path = { (const uint8_t *) "/a/b", 4 } },
+    { .kind = OP_QUOTA,
+      .path = { (const uint8_t *) "/", 1 },
+      .nodes_max = 1,
+      .bytes_max = UINT64_MAX,
+      .nodes = 3,
+      .bytes = 4 },
+    { .kind = OP_CREATE, .path = { (const uint8_t *) "/c", 2 }, .life = NODE_CONTAINER },
+    { .kind = OP_CREATE,
+      .path = { (const uint8_t *) "/t", 2 },
+      .life = NODE_TTL,
+      .life_ms = UINT64_MAX },
+    { .kind = OP_CREATE,
+      .path = { (const uint8_t *) "/l", 2 },
+      .owner = 7,
+      .life = NODE_LINGERS,
+      .life_ms = 1 },
 };
 
 enum { OPS = sizeof ops / sizeof *ops };
@@ -196,6 +258,9 @@ static bool op_equal(const struct op *a, const struct op *b)
     if (a->kind != b->kind || !bytes_equal(a->path, b->path)) return false;
     if (!bytes_equal(a->data, b->data)) return false;
     if ((a->data.ptr == NULL) != (b->data.ptr == NULL)) return false;
+    if (a->life != b->life || a->life_ms != b->life_ms) return false;
+    if (a->nodes_max != b->nodes_max || a->bytes_max != b->bytes_max) return false;
+    if (a->nodes != b->nodes || a->bytes != b->bytes) return false;
     return a->owner == b->owner && a->timeout_ms == b->timeout_ms;
 }
 
@@ -239,7 +304,8 @@ static int decode(struct bytes bytes)
 static void an_op_of_no_kind_or_no_path_is_none(void)
 {
     IS(decode(BYTES_LIT("\0\2/")), ERR_BAD_MESSAGE);
-    IS(decode(BYTES_LIT("\7\2/")), ERR_BAD_MESSAGE);
+    IS(decode(BYTES_LIT("\12\2/")), ERR_BAD_MESSAGE);
+    IS(decode(BYTES_LIT("\7\2/")), 0);
     IS(decode(BYTES_LIT("\3\3/a")), 0);
     IS(decode(BYTES_LIT("\3\3a/")), ERR_BAD_MESSAGE);
     IS(decode(BYTES_LIT("\3\0")), ERR_BAD_MESSAGE);
@@ -258,6 +324,8 @@ int main(void)
     TEST(a_cell_cut_short_is_damaged);
     TEST(a_cell_of_another_format_is_named_so);
     TEST(a_cell_with_unknown_flags_is_damaged);
+    TEST(a_life_comes_back_and_a_plain_node_keeps_its_first_format);
+    TEST(a_life_that_does_not_fit_its_node_is_damaged);
     TEST(the_stat_counts_creates_twice_less_the_children);
     TEST(children_have_neighbouring_keys);
     TEST(an_owner_key_sorts_by_owner_and_holds_the_path);

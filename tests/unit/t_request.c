@@ -92,6 +92,63 @@ static void every_want_comes_back_as_it_was(void)
     OK(reader_done(&reader));
 }
 
+static void wants_of_the_second_version_come_back(void)
+{
+    const struct bytes path = BYTES_LIT("/a"), to = BYTES_LIT("/b");
+    struct request r = { .kind = REQUEST_WRITE };
+    struct reader reader;
+    struct want w;
+
+    buf_clear(&wants);
+    put_want((struct want){ .kind = WANT_ALIVE, .token = 77 });
+    put_want((struct want){ .kind = WANT_GET, .path = path });
+    put_want((struct want){ .kind = WANT_STAT, .path = path });
+    put_want((struct want){ .kind = WANT_TOUCH, .path = path });
+    put_want((struct want){ .kind = WANT_CREATE_AS,
+                            .path = path,
+                            .flags = TX_CONTAINER,
+                            .ttl_ms = 5,
+                            .linger_ms = 6 });
+    put_want((struct want){ .kind = WANT_DELETE_TREE, .path = path, .partly = true });
+    put_want((struct want){ .kind = WANT_COPY, .path = path, .to = to });
+    put_want((struct want){
+        .kind = WANT_QUOTA, .path = path, .nodes_max = 8, .bytes_max = UINT64_MAX });
+    r.wants = buf_bytes(&wants);
+    r.wants_count = 8;
+    IS(round_trip(&r), 0);
+    reader = reader_of(got.wants);
+    IS(want_next(&reader, &w), 0);
+    IS(w.kind, WANT_ALIVE);
+    IS(w.token, 77);
+    for (int kind = WANT_GET; kind <= WANT_TOUCH; kind++) {
+        IS(want_next(&reader, &w), 0);
+        IS(w.kind, kind);
+        OK(bytes_equal(w.path, path));
+    }
+    IS(want_next(&reader, &w), 0);
+    IS(w.flags, TX_CONTAINER);
+    IS(w.ttl_ms, 5);
+    IS(w.linger_ms, 6);
+    IS(want_next(&reader, &w), 0);
+    OK(w.partly);
+    IS(want_next(&reader, &w), 0);
+    OK(bytes_equal(w.to, to));
+    IS(want_next(&reader, &w), 0);
+    IS(w.nodes_max, 8);
+    OK(w.bytes_max == UINT64_MAX);
+    OK(reader_done(&reader));
+}
+
+/* As a follower of the version before forwards them. */
+static void a_request_of_the_first_version_is_read(void)
+{
+    struct request r = full_write();
+
+    IS(round_trip(&r), 0);
+    encoded.ptr[0] = 1;
+    IS(request_decode(buf_bytes(&encoded), &got), 0);
+}
+
 static void a_call_and_its_guards_come_back(void)
 {
     struct request r = guarded_call();
@@ -192,7 +249,7 @@ static void another_version_and_left_over_bytes_are_refused(void)
     IS(round_trip(&r), 0);
     buf_put_u8(&encoded, 0);
     IS(request_decode(buf_bytes(&encoded), &got), ERR_BAD_MESSAGE);
-    encoded.ptr[0] = 2;
+    encoded.ptr[0] = 3;
     IS(request_decode(buf_bytes(&encoded), &got), ERR_OTHER_VERSION);
     IS(request_decode((struct bytes){ 0 }, &got), ERR_BAD_MESSAGE);
 }
@@ -243,6 +300,8 @@ static void damage_never_reads_past_the_end(void)
 int main(void)
 {
     TEST(every_want_comes_back_as_it_was);
+    TEST(wants_of_the_second_version_come_back);
+    TEST(a_request_of_the_first_version_is_read);
     TEST(a_call_and_its_guards_come_back);
     TEST(a_session_opens_with_a_whole_secret_only);
     TEST(what_a_session_writes_needs_a_seq);

@@ -42,7 +42,7 @@ static int code(uint64_t tag)
 
 static struct result_part first_part(uint64_t tag)
 {
-    struct reader parts = reader_of(rig_answer(&g, tag)->parts);
+    struct result_parts parts = result_parts_of(rig_answer(&g, tag));
     struct result_part p;
 
     CHECK(result_part_next(&parts, &p) == 0);

@@ -46,14 +46,14 @@ static void parts_and_stats_come_back(void)
 {
     struct result r = two_parts();
     struct result_part p;
-    struct reader reader;
+    struct result_parts reader;
 
     IS(round_trip(&r), 0);
     IS(got.code, 0);
     IS(got.zxid, 1ll << 40);
     IS(got.index, -1);
     OK(got.value.ptr == NULL);
-    reader = reader_of(got.parts);
+    reader = result_parts_of(&got);
     IS(result_part_next(&reader, &p), 0);
     IS(p.kind, WANT_CREATE);
     OK(bytes_equal(p.path, BYTES_LIT("/a")));
@@ -66,7 +66,7 @@ static void parts_and_stats_come_back(void)
     IS(p.kind, 0);
     IS(p.id, 77);
     OK(!p.has_stat);
-    OK(reader_done(&reader));
+    OK(reader_done(&reader.reader));
 }
 
 static void an_error_keeps_its_code_message_and_index(void)

@@ -140,7 +140,7 @@ static void a_close_takes_the_session_its_results_and_its_ephemerals(void)
     record(1, 0, "one");
     record(2, 0, "two");
     next_tx();
-    IS(session_close(&t, ID), 0);
+    IS(session_close(&t, ID, false), 0);
     IS(t.ops_count, 3);
     commit();
     OK(!session_read(&state.view, ID, &s));
@@ -161,7 +161,7 @@ static void a_close_leaves_what_others_own(void)
     open_session(OTHER);
     create_ephemeral("/mine", ID);
     create_ephemeral("/theirs", OTHER);
-    IS(session_close(&t, ID), 0);
+    IS(session_close(&t, ID, false), 0);
     commit();
     OK(!node_read(&state.view, BYTES_LIT("/mine"), &n));
     OK(node_read(&state.view, BYTES_LIT("/theirs"), &n));
@@ -173,7 +173,7 @@ static void a_close_has_no_limit_of_ops(void)
     create_ephemeral("/e1", ID);
     create_ephemeral("/e2", ID);
     t.ops_max = 1;
-    IS(session_close(&t, ID), 0);
+    IS(session_close(&t, ID, false), 0);
     IS(t.ops_count, 3);
     commit();
 }
@@ -181,11 +181,11 @@ static void a_close_has_no_limit_of_ops(void)
 static void a_session_is_closed_once(void)
 {
     fresh();
-    IS(session_close(&t, ID), 0);
-    IS(session_close(&t, ID), ERR_SESSION_EXPIRED);
+    IS(session_close(&t, ID, false), 0);
+    IS(session_close(&t, ID, false), ERR_SESSION_EXPIRED);
     commit();
-    IS(session_close(&t, ID), ERR_SESSION_EXPIRED);
-    IS(session_close(&t, OTHER), ERR_SESSION_EXPIRED);
+    IS(session_close(&t, ID, false), ERR_SESSION_EXPIRED);
+    IS(session_close(&t, OTHER, false), ERR_SESSION_EXPIRED);
 }
 
 static void a_session_may_be_closed_in_the_transaction_that_made_its_nodes(void)
@@ -196,7 +196,7 @@ static void a_session_may_be_closed_in_the_transaction_that_made_its_nodes(void)
     fresh();
     t.session = ID;
     IS(tx_create(&t, BYTES_LIT("/e"), (struct bytes){ 0 }, TX_EPHEMERAL, &created), 0);
-    IS(session_close(&t, ID), 0);
+    IS(session_close(&t, ID, false), 0);
     OK(!tx_read(&t, BYTES_LIT("/e"), &n));
     IS(tx_create(&t, BYTES_LIT("/e"), (struct bytes){ 0 }, TX_EPHEMERAL, &created),
        ERR_SESSION_EXPIRED);
@@ -227,7 +227,7 @@ static void the_replayed_ops_of_a_close_give_the_same_cells(void)
     create_ephemeral("/a/e", ID);
     record(1, 0, "one");
     next_tx();
-    IS(session_close(&t, ID), 0);
+    IS(session_close(&t, ID, false), 0);
     kv_overlay_init(&replay, &state.view, seed);
     r = reader_of(buf_bytes(&t.ops));
     while (reader_left(&r) > 0) {
@@ -338,7 +338,7 @@ static void without_a_session_there_is_no_request(void)
 {
     fresh();
     IS(session_judge(&state.view, OTHER, 1, 0), SESSION_OVER);
-    IS(session_close(&t, ID), 0);
+    IS(session_close(&t, ID, false), 0);
     commit();
     IS(judge(1), SESSION_OVER);
 }

@@ -30,6 +30,30 @@ static struct bytes storm_path(void)
     return buf_bytes(&path_room);
 }
 
+static int storm_create_with_ttl(struct bytes path, struct bytes data)
+{
+    const struct tx_creation how = { .flags = rng_below(&rng, 2) == 0 ? TX_PARENTS : 0,
+                                     .ttl_ms = 1 + rng_below(&rng, 300) };
+
+    return tx_create_as(&t, path, data, &how, &created);
+}
+
+static int storm_subtree(struct bytes path)
+{
+    struct tx_deleted deleted;
+    struct buf from = { 0 };
+    uint64_t nodes;
+    int err;
+
+    if (rng_below(&rng, 3) == 0) {
+        return tx_delete_tree(&t, path, rng_below(&rng, 2) == 0, &deleted);
+    }
+    buf_put_bytes_raw(&from, path);
+    err = tx_copy(&t, buf_bytes(&from), storm_path(), &nodes);
+    buf_fini(&from);
+    return err;
+}
+
 static int storm_change(void)
 {
     static const uint8_t data[300];
@@ -37,16 +61,27 @@ static int storm_change(void)
     int64_t version = rng_below(&rng, 3) == 0 ? (int64_t) rng_below(&rng, 3) : -1;
 
     if (rng_below(&rng, 4) > 0) some = bytes_of(data, rng_below(&rng, sizeof data));
-    switch (rng_below(&rng, 8)) {
+    switch (rng_below(&rng, 16)) {
     case 0:
     case 1:
     case 2:
-        return tx_create(&t, path, some, (unsigned) rng_below(&rng, 8), &created);
     case 3:
+        return tx_create(&t, path, some, (unsigned) rng_below(&rng, 16), &created);
     case 4:
-        return tx_set(&t, path, some, version);
     case 5:
+        return storm_create_with_ttl(path, some);
+    case 6:
+    case 7:
+    case 8:
+        return tx_set(&t, path, some, version);
+    case 9:
         return tx_check(&t, path, version);
+    case 10:
+        return tx_touch(&t, path);
+    case 11:
+        return storm_subtree(path);
+    case 12:
+        return tx_quota(&t, path, rng_below(&rng, 30), rng_below(&rng, 5000));
     default:
         return tx_delete(&t, path, version);
     }
@@ -107,7 +142,11 @@ static bool storm_build(void)
 /* X2: the ops alone give the twin the same cells. */
 static void storm_replay(struct kv_overlay *o)
 {
-    struct tree_context c = { .zxid = t.zxid, .time_ms = t.time_ms };
+    struct tree_tally twin_tally = tally;
+    struct tree_context c = { .zxid = t.zxid,
+                              .time_ms = t.time_ms,
+                              .clock_ms = t.clock_ms,
+                              .tally = &twin_tally };
     struct reader r = reader_of(buf_bytes(&t.ops));
     struct op op;
 
@@ -115,6 +154,9 @@ static void storm_replay(struct kv_overlay *o)
         IS(op_decode(&r, &op), 0);
         tree_apply(o, &c, &op);
     }
+    IS(twin_tally.nodes, t.tally.nodes);
+    IS(twin_tally.bytes, t.tally.bytes);
+    IS(twin_tally.quotas, t.tally.quotas);
 }
 
 static bool storm_transaction(uint64_t zxid)
@@ -122,12 +164,15 @@ static bool storm_transaction(uint64_t zxid)
     struct kv_overlay replay;
     bool whole, same;
 
+    clock_ms += rng_below(&rng, 50);
     begin_tx(zxid);
     whole = storm_build();
+    tx_finish(&t);
     kv_overlay_init(&replay, &twin.view, seed + 3);
     storm_replay(&replay);
     same = cells_digest(&replay) == cells_digest(&t.over);
     if (rng_below(&rng, 4) > 0) { /* else it is dropped, here as there */
+        tally = t.tally;
         kv_overlay_move(&t.over, &state, zxid);
         kv_overlay_move(&replay, &twin, zxid);
     }
@@ -152,7 +197,8 @@ static void replayed_ops_give_the_same_cells_and_digests(void)
     tree_check(&state.view);
     IS(wrong, 0);
     OK(cells_digest(&state) == cells_digest(&twin));
-    OK(storm_changes > STORM_TXS / 2);
+    IS(tree_tally_count(&state.view).nodes, tally.nodes);
+    OK(storm_changes > STORM_TXS / 4);
     OK(storm_refusals > STORM_TXS / 2);
     kv_overlay_fini(&twin);
     end();
