@@ -8,6 +8,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "../lib"))
 sys.path.insert(0, os.path.join(HERE, "../bench/compare"))
 import chart
+import document
 import figures
 from rows import CLIENTS, ROWS
 from tidelock import begin, rule, run, same
@@ -103,6 +104,13 @@ def a_chart_is_well_formed_and_draws_the_longest_bar_for_the_most():
             for bar in document.getElementsByTagName("rect")
             if bar.getAttribute("rx") and bar.getAttribute("x") == str(chart.LEFT)]
     same(bars, [400.0, 100.0, round(400 * 30 / 900, 1), 400.0])
+
+
+@rule
+def a_document_keeps_all_that_is_not_ours():
+    text = "a\n<begin>\nold\n<end>\nb\n"
+    same(document.replace_between(text, "<begin>", "<end>", "new\n"),
+         "a\n<begin>\nnew\n<end>\nb\n")
 
 
 @rule

@@ -10,13 +10,11 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-import chart    # noqa: E402
-import figures  # noqa: E402
-import measure  # noqa: E402
+import document  # noqa: E402
+import figures   # noqa: E402
+import measure   # noqa: E402
 from rows import CLIENTS, GROUPS, LOADS, OUTAGE, BIG, RECIPES  # noqa: E402
 from systems import SYSTEMS, Missing  # noqa: E402
-
-TITLE = "Three servers and the load on one machine, every write synced, 100-byte values"
 
 
 def words(allowed):
@@ -41,8 +39,11 @@ def options(argv):
     parser.add_argument("--dir", default=None, help="where the servers' data goes: a disk")
     parser.add_argument("--out", default=None,
                         help="where results.json, table.md and chart.svg go")
-    parser.add_argument("--from", dest="source", default=None,
-                        help="measure nothing: read that results.json")
+    parser.add_argument("--doc", default=None,
+                        help="a document whose tables and chart are made anew")
+    parser.add_argument("--from", dest="sources", nargs="+", default=None,
+                        help="measure nothing: read these results.json, a row from the last "
+                        "that has it")
     return parser.parse_args(argv)
 
 
@@ -120,10 +121,14 @@ class Run:
                 self.keep(row, kind.name, (found or {}).get(row.key))
 
     def all(self):
-        for number in range(self.args.rounds):
-            self.loads(number)
-        self.outages()
-        self.nodes()
+        """What was measured before an interruption is kept."""
+        try:
+            for number in range(self.args.rounds):
+                self.loads(number)
+            self.outages()
+            self.nodes()
+        except KeyboardInterrupt:
+            self.say("interrupted")
         return {"machine": machine(), "options": vars(self.args),
                 "versions": {name: SYSTEMS[name].version() for name in self.args.systems},
                 "limits": self.limits, "results": self.results}
@@ -137,50 +142,43 @@ def machine():
             "kernel": platform.release(), "load_average": os.getloadavg()[0]}
 
 
-def tables(data, show):
-    results = data["results"]
-    parts = [show(figures.comparison(results)), show(figures.judgement(results))]
-    if data["limits"]:
-        parts.append(show(figures.limits(results, data["limits"])))
-    costs = figures.costs(results)
-    if len(costs) > 1:
-        parts.append("CPU microseconds of an operation:\n\n" + show(costs))
-    return "\n".join(parts)
+def read_kept(paths):
+    data = {"results": {}, "limits": []}
+    for path in paths:
+        with open(path, encoding="utf-8") as file:
+            more = json.load(file)
+        data = dict(more, results={**data["results"], **more["results"]},
+                    limits=data["limits"] + more["limits"])
+    return data
 
 
-def write(folder, data):
-    os.makedirs(folder, exist_ok=True)
-    kept = json.dumps(data, indent=1, sort_keys=True) + "\n"
-    for name, content in (("results.json", kept),
-                          ("table.md", tables(data, figures.markdown)),
-                          ("chart.svg", chart.draw(data["results"], TITLE))):
-        with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
-            file.write(content)
+def measured(args):
+    try:
+        for name in args.systems:
+            SYSTEMS[name].version()
+    except Missing as missing:
+        sys.exit("compare.sh: %s, or leave it out by --systems" % missing)
+    folder = tempfile.mkdtemp(prefix="tidelock-compare-", dir=args.dir)
+    try:
+        return Run(args, folder).all()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def interrupted(number, frame):
+    raise KeyboardInterrupt
 
 
 def main():
     args = options(sys.argv[1:])
     for signo in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(signo, lambda number, _: sys.exit(128 + number))
-    if args.source:
-        with open(args.source, encoding="utf-8") as file:
-            data = json.load(file)
-    else:
-        try:
-            for name in args.systems:
-                SYSTEMS[name].version()
-        except Missing as missing:
-            sys.exit("compare.sh: %s, or leave it out by --systems" % missing)
-        folder = tempfile.mkdtemp(prefix="tidelock-compare-", dir=args.dir)
-        try:
-            data = Run(args, folder).all()
-        except KeyboardInterrupt:
-            sys.exit("compare.sh: interrupted")
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+        signal.signal(signo, interrupted)
+    data = read_kept(args.sources) if args.sources else measured(args)
     if args.out:
-        write(args.out, data)
-    print(tables(data, figures.plain))
+        document.write(args.out, data)
+    if args.doc:
+        document.write_doc(args.doc, data)
+    print(document.tables(data, figures.plain))
 
 
 if __name__ == "__main__":
