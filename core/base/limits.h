@@ -45,8 +45,9 @@
 #define PENDING_BYTES_MAX (64u << 20)
 #define WAITING_CALLS_MAX LIMIT(65536u, 256u) /* recipe calls waiting on the leader */
 
-/* Watches: near 200 bytes each, and the path. */
+/* Watches: near 80 bytes each, and 40 with its length for each path. */
 #define CONN_WATCHES_MAX LIMIT(100000u, 64u) /* of one connection */
+#define WATCH_MANY_MAX   LIMIT(1000u, 16u) /* of one request */
 #define WATCHES_MAX      LIMIT(1000000u, 256u) /* of one server */
 
 /* Messages. */

@@ -57,6 +57,21 @@ static bool ops_fit(const msgpack_object *o)
     return true;
 }
 
+static bool watches_fit(const msgpack_object *o)
+{
+    if (o->type != MSGPACK_OBJECT_ARRAY) return false;
+    for (uint32_t i = 0; i < o->via.array.size; i++) {
+        const msgpack_object_array *watch = &o->via.array.ptr[i].via.array;
+
+        if (o->via.array.ptr[i].type != MSGPACK_OBJECT_ARRAY) return false;
+        if (watch->size < 2 || watch->size > 3) return false;
+        if (watch->ptr[0].type != MSGPACK_OBJECT_POSITIVE_INTEGER) return false;
+        if (watch->ptr[1].type != MSGPACK_OBJECT_STR) return false;
+        if (watch->size == 3 && watch->ptr[2].type != MSGPACK_OBJECT_MAP) return false;
+    }
+    return true;
+}
+
 static bool integer_take(const msgpack_object *o, struct rpc_value *v)
 {
     if (o->type != MSGPACK_OBJECT_NEGATIVE_INTEGER &&
@@ -95,6 +110,8 @@ static bool value_take(char type, const msgpack_object *o, struct rpc_value *v)
         return o->type == MSGPACK_OBJECT_BOOLEAN;
     case 'o':
         return ops_fit(o);
+    case 'w':
+        return watches_fit(o);
     case 'g':
         return guards_fit(o);
     }

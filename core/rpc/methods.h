@@ -8,7 +8,8 @@
  *     M(id, "name", "argument types", "option types", "result", "what it does")
  *
  * Types: p path (str), d data (str, bin or nil), u unsigned, i signed (version; -1 = any), s str,
- * b bool, v any value, x bin or str of a secret, o list of ops, g list of [path, token].
+ * b bool, v any value, x bin or str of a secret, o list of ops, g list of [path, token],
+ * w list of watches.
  * Arguments and options: "name:type ...". All arguments are required, all options optional. */
 #ifndef CORE_RPC_METHODS_H
 #define CORE_RPC_METHODS_H
@@ -79,8 +80,13 @@ enum { STAT_FIELDS_COUNT = 13 };
       "{children: [name], more, stat, zxid}",                                                 \
       "Names of children in byte order, a page at a time: after is the last name of the page before.") \
     M(WATCH, "watch", "path:p watch:u",                                                       \
-      "data:b children:b once:b since:u value:b consistency:s", "{zxid, stat}",               \
+      "data:b children:b once:b since:u value:b consistency:s recursive:b snapshot:b",        \
+      "{zxid, stat}",                                                                         \
       "Arms a watch under a number of the client's choice; see Watches.")                     \
+    M(WATCH_MANY, "watch.many", "watches:w", "since:u",                                       \
+      "{zxid, refused: [[watch, code]]}",                                                     \
+      "Arms many watches in one request: [[watch, path, {data, children, recursive, once, value}]]; " \
+      "trailing parts may be left out. Those that are refused are named, the others are armed.") \
     M(UNWATCH, "unwatch", "watch:u", "", "nil",                                               \
       "Ends a watch; no event of it comes behind the answer. Also when there is none.")       \
     M(CALL, "call", "function:s args:v", WRITE_OPTIONS " timeout_ms:u", "{value, zxid}",      \

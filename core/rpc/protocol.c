@@ -62,25 +62,47 @@ static const char watches[] =
     "\n"
     "A watch tells of changes at one path, whether a node stands there or not, until it is\n"
     "ended by `unwatch` or the connection closes. `data` (true unless given) is for the node\n"
-    "itself, `children` for its list of children. With `once` it ends with its first event.\n"
-    "The client chooses the number, one that is not in use on the connection.\n"
+    "itself, `children` for its list of children, `recursive` for the node and all nodes below\n"
+    "it, without `children`. With `once` it ends with its first event. The client chooses the\n"
+    "number, one that is not in use on the connection.\n"
     "\n"
     "    [2, \"events\", [zxid, [[watch, kind, path, data], ...]]]\n"
     "\n"
-    "is all that one transaction means to the connection's armed watches. `kind` is\n"
-    "`created`, `changed`, `deleted` or `children` (a child was created or deleted); `data`\n"
-    "comes with `created` and `changed` if the watch was armed with `value`, and is the data\n"
-    "that the transaction left. Notifications come in the order of zxids, and before any\n"
-    "answer on the same connection that shows their change: an answer that names a zxid says\n"
-    "that all events of armed watches up to it have come.\n"
+    "is all that one transaction means to the connection's armed watches; for several watches\n"
+    "that hear of the same, `watch` is an array of their numbers. `kind` is `created`,\n"
+    "`changed`, `deleted` or `children` (a child was created or deleted); `data` comes with\n"
+    "`created` and `changed` if the watch was armed with `value`, and is the data that the\n"
+    "transaction left. Notifications come in the order of zxids, and before any answer on the\n"
+    "same connection that shows their change: an answer that names a zxid says that all events\n"
+    "of armed watches up to it have come.\n"
     "\n"
     "The answer to `watch` names the zxid behind which events come, and the node's stat then,\n"
     "or nil. With `since`, the last zxid of which the client has seen everything, the events\n"
     "above it come first, as notifications before the answer, each once; a `once` watch that\n"
-    "fires so is not armed. `lagged` means that they are no longer kept: arm without\n"
-    "`since`, then read again. After `[2, \"lagged\", [zxid]]` all armed watches of the\n"
-    "connection are gone, because it left too many events unread; everything up to that zxid\n"
-    "was sent, so they can be armed again with it as `since`.\n";
+    "fires so is not armed. The error `lagged` means that they are no longer kept: arm without\n"
+    "`since`, then read again. `watch.many` does the same for many watches, which are answered\n"
+    "together; an error is of all of them.\n"
+    "\n"
+    "    [2, \"lagged\", [zxid, [watch, ...]]]\n"
+    "\n"
+    "says that these armed watches are gone, because the connection left too many events\n"
+    "unread; everything up to that zxid was sent, so they can be armed again with it as\n"
+    "`since`. To a connection with armed watches that had nothing to hear for long,\n"
+    "\n"
+    "    [2, \"progress\", [zxid]]\n"
+    "\n"
+    "says up to where that is everything.\n"
+    "\n"
+    "With `snapshot` a watch is told what stands at its path, and with `recursive` below it,\n"
+    "after its answer:\n"
+    "\n"
+    "    [2, \"nodes\", [zxid, watch, [[path, mzxid, data], ...], more]]\n"
+    "\n"
+    "page by page as the connection reads, a node before those below it, with the transaction\n"
+    "that changed its data last, and with the data if the watch was armed with `value`. Pages\n"
+    "are of different zxids: between them the watch hears of changes of nodes that it was told\n"
+    "of (or would have been, had they stood there). With the page whose `more` is false, all\n"
+    "that came adds up to the tree at exactly its zxid, and whole transactions follow.\n";
 
 static const char members[] =
     "\n## Members\n"
@@ -118,6 +140,7 @@ static void put_limits(struct buf *out)
     put_number_row(out, "names in one page of `children`", LIST_COUNT_MAX);
     put_number_row(out, "results of one session not yet acknowledged", SESSION_RESULTS_MAX);
     put_number_row(out, "watches of one connection", CONN_WATCHES_MAX);
+    put_number_row(out, "watches of one `watch.many`", WATCH_MANY_MAX);
     put_number_row(out, "timeout of a session, ms", SESSION_TIMEOUT_MAX_MS);
     put_number_row(out, "timeout of a session, ms, at least", SESSION_TIMEOUT_MIN_MS);
 }

@@ -76,6 +76,8 @@ const char *spec_type_text(char type)
         return "a secret (bin or str)";
     case 'o':
         return "an array of ops, each an array that begins with its kind (str)";
+    case 'w':
+        return "a list of watches (arrays)";
     case 'g':
         return "an array of guards, each [path, token]";
     }

@@ -393,11 +393,14 @@ void answer_quotas(struct buf *out, const struct job *j, struct kv_view *view,
 void answer_watch(struct buf *out, const struct job *j, struct kv_view *view,
                   uint64_t zxid)
 {
+    struct watch_list list = watch_list_of(j);
+    struct watch_args args;
     struct node n;
 
+    CHECK(watch_list_next(&list, &args));
     rpc_response_begin(out, j->msgid);
     pack_map(out, 2);
-    if (node_read(view, watch_args_of(j).path, &n)) {
+    if (node_read(view, args.path, &n)) {
         const struct stat_view stat = node_stat(&n);
         put_stat(out, &stat);
     } else {
@@ -405,4 +408,22 @@ void answer_watch(struct buf *out, const struct job *j, struct kv_view *view,
         pack_nil(out);
     }
     put_uint(out, "zxid", zxid);
+}
+
+void answer_watch_many(struct buf *out, const struct job *j, struct bytes refused,
+                       uint64_t zxid)
+{
+    const struct watch_refusal *at = (const struct watch_refusal *)(const void *)refused.ptr;
+    size_t count = refused.len / sizeof *at;
+
+    rpc_response_begin(out, j->msgid);
+    pack_map(out, 2);
+    put_uint(out, "zxid", zxid);
+    pack_cstr(out, "refused");
+    pack_array(out, (uint32_t)count);
+    for (size_t i = 0; i < count; i++) {
+        pack_array(out, 2);
+        pack_uint(out, at[i].id);
+        pack_int(out, at[i].code);
+    }
 }

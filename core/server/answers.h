@@ -36,4 +36,12 @@ void answer_member(struct buf *out, const struct job *j, const struct result *r,
 void answer_watch(struct buf *out, const struct job *j, struct kv_view *view,
                   uint64_t zxid);
 
+struct watch_refusal { /* of one watch among many */
+    uint64_t id;
+    int code;
+};
+/* Many armed watches, but for those in `refused`: an array of struct watch_refusal. */
+void answer_watch_many(struct buf *out, const struct job *j, struct bytes refused,
+                       uint64_t zxid);
+
 #endif

@@ -45,7 +45,7 @@ static bool job_may_start(const struct job *j)
 
 static void unwatch_now(struct job *j)
 {
-    watches_unarm(j->conn, watch_args_of(j).id);
+    watches_unarm(j->conn, unwatch_id_of(j));
     rpc_response_begin(conn_out(j->conn), j->msgid);
     pack_nil(conn_out(j->conn));
 }
@@ -71,6 +71,7 @@ static bool read_now(struct job *j)
     struct driver *d = c->service->driver;
 
     if (j->method == METHOD_WATCH) return watches_arm(j);
+    if (j->method == METHOD_WATCH_MANY) return watches_arm_many(j);
     if (j->method == METHOD_UNWATCH) {
         unwatch_now(j);
         return true;

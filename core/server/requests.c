@@ -20,6 +20,7 @@ void requests_init(struct requests *q)
     requests_check_multi();
     requests_check_calls();
     requests_check_reads();
+    requests_check_watches();
     requests_check_members();
     requests_check(METHOD_SESSION_OPEN, "timeout_ms", OPEN_TIMEOUT);
     requests_check(METHOD_SESSION_ATTACH, "secret", ATTACH_SECRET);
@@ -123,6 +124,8 @@ int request_read(struct requests *q, struct rpc_values *v, struct job *j)
         return requests_read(v, j);
     case METHOD_WATCH:
         return requests_watch(v, j);
+    case METHOD_WATCH_MANY:
+        return requests_watch_many(v, j);
     case METHOD_UNWATCH:
         return requests_unwatch(v, j);
     case METHOD_CALL:

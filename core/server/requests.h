@@ -37,13 +37,19 @@ struct read_args read_args_of(const struct job *j);
 /* The function of a QUERY and its arguments; borrowed. */
 struct query query_of(const struct job *j);
 
-/* The arguments of a WATCH; of an UNWATCH the id. Borrowed. */
+/* The watches of a WATCH or WATCH_MANY, one after the other; borrowed. */
 struct watch_args {
     struct bytes path;
     uint64_t id, since;
-    bool data, children, once, value;
+    bool data, children, recursive, once, value, snapshot;
     bool resumes; /* `since` was given */
 };
-struct watch_args watch_args_of(const struct job *j);
+struct watch_list {
+    struct reader r;
+    uint64_t since;
+};
+struct watch_list watch_list_of(const struct job *j);
+bool watch_list_next(struct watch_list *list, struct watch_args *args); /* false: the end */
+uint64_t unwatch_id_of(const struct job *j);
 
 #endif

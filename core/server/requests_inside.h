@@ -4,7 +4,8 @@
  *     requests_writes.c  what is common to all writes, and those with one op
  *     requests_multi.c   the ops of a multi
  *     requests_calls.c   recipes' functions: calls, cancels, queries
- *     requests_reads.c   reads and watches
+ *     requests_reads.c   reads
+ *     requests_watches.c watches
  *
  * Each file names the positions of its methods' values in the rows of methods.h, and
  * compares them in its requests_check_...(). */
@@ -56,7 +57,11 @@ void requests_check_reads(void);
 int requests_consistency(struct rpc_values *v, const struct rpc_value *level,
                          struct job *j);
 int requests_read(struct rpc_values *v, struct job *j);
+
+/* requests_watches.c */
+void requests_check_watches(void);
 int requests_watch(struct rpc_values *v, struct job *j);
+int requests_watch_many(struct rpc_values *v, struct job *j);
 int requests_unwatch(struct rpc_values *v, struct job *j);
 
 #endif

@@ -61,7 +61,7 @@ static void on_turn(void *ctx)
     }
     list_splice(&due, &s->wakes); /* who was not looked at comes first in the next turn */
     list_splice(&s->wakes, &due);
-    feed_turn(&s->feed);
+    feed_turn(&s->feed, driver_view(s->driver), driver_zxid(s->driver));
     handover_turn(s);
     greet_turn(s);
 }
@@ -145,7 +145,9 @@ static void on_sweep(uv_timer_t *timer)
 
     LIST_EACH_SAFE(at, after, &s->conns)
     {
-        conn_sweep(CONTAINER_OF(at, struct conn, member), now_ms);
+        struct conn *c = CONTAINER_OF(at, struct conn, member);
+        conn_sweep(c, now_ms);
+        if (!c->closing) watches_sweep(c, now_ms);
     }
 }
 
@@ -233,6 +235,8 @@ void service_fini(struct service *s)
     jobs_fini(&s->jobs);
     requests_fini(&s->requests);
     feed_fini(&s->feed);
+    event_pack_fini(&s->packed);
+    buf_fini(&s->page);
     msgpack_zone_destroy(&s->zone);
     buf_fini(&s->scratch);
     free(s->read_buffer);

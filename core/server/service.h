@@ -65,6 +65,7 @@ struct conn {
     struct list queued, started, confirmed; /* of jobs: J1 */
     uint32_t jobs, reads, writes; /* reads, writes: started and confirmed, not calls */
     size_t event_bytes;           /* of events in `out`, at most */
+    uint64_t progress_ms, progress_zxid; /* of the last mark: watches.c */
     uint64_t *sessions;           /* attached */
     uint32_t sessions_count;
 };
@@ -86,6 +87,9 @@ struct service {
     struct jobs jobs;
     struct requests requests;
     struct feed feed; /* its watches */
+    struct event_pack packed;
+    struct buf page; /* nodes of a snapshot, packed */
+    uint32_t page_nodes;
     struct handover handover;
     uint64_t members_told; /* version of the members' list */
     uint8_t *read_buffer;

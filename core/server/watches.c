@@ -28,62 +28,70 @@ static uint64_t random_seed(void)
 
 /* --- notifications --- */
 
-static size_t events_size(const struct watch_firing *f, size_t count)
-{
-    size_t size = 32;
-
-    for (size_t i = 0; i < count; i++) {
-        size += 32 + f[i].path.len + (f[i].value ? f[i].data.len : 0);
-    }
-    return size;
-}
-
-static bool carries_data(const struct watch_firing *f)
-{
-    return f->value && (f->kind == EVENT_CREATED || f->kind == EVENT_CHANGED);
-}
-
-static void put_events(struct buf *out, uint64_t zxid, const struct watch_firing *f,
-                       size_t count)
-{
-    rpc_notification_begin(out, "events");
-    pack_array(out, 2);
-    pack_uint(out, zxid);
-    pack_array(out, (uint32_t)count);
-    for (size_t i = 0; i < count; i++, f++) {
-        pack_array(out, 3u + carries_data(f));
-        pack_uint(out, f->id);
-        pack_cstr(out, event_name(f->kind));
-        pack_str(out, f->path);
-        if (carries_data(f)) pack_bin(out, f->data);
-    }
-}
-
 static bool on_events(void *ctx, uint64_t owner, uint64_t zxid,
-                      const struct watch_firing *f, size_t count)
+                      const struct changes *changes, const struct watch_firing *f,
+                      size_t count)
 {
+    struct service *s = ctx;
     struct conn *c = conn_of(owner);
-    size_t size = events_size(f, count), queued = out_queued(&c->out);
+    size_t queued = out_queued(&c->out);
 
-    (void)ctx;
     if (c->doomed) return true; /* it hears no more of anything */
     if (c->event_bytes > queued) c->event_bytes = queued; /* the rest was written */
+    size_t size = 32 + event_pack_size(&s->packed, zxid, changes, f, count);
     if (c->event_bytes + size > CONN_EVENT_BYTES_MAX) return false;
     struct buf *out = conn_out(c);
     size_t before = out->len;
-    put_events(out, zxid, f, count);
+    rpc_notification_begin(out, "events");
+    pack_array(out, 2);
+    pack_uint(out, zxid);
+    event_pack_put(&s->packed, out, zxid, changes, f, count);
     c->event_bytes += out->len - before;
     return true;
 }
 
-static void on_lagged(void *ctx, uint64_t owner, uint64_t zxid)
+static void on_lagged(void *ctx, uint64_t owner, uint64_t zxid, const uint64_t *ids,
+                      size_t count)
 {
     struct buf *out = conn_out(conn_of(owner));
 
     (void)ctx;
     rpc_notification_begin(out, "lagged");
-    pack_array(out, 1);
+    pack_array(out, 2);
     pack_uint(out, zxid);
+    pack_array(out, (uint32_t)count);
+    for (size_t i = 0; i < count; i++)
+        pack_uint(out, ids[i]);
+}
+
+/* --- snapshots --- */
+
+static void on_node(void *ctx, struct bytes path, uint64_t mzxid, bool value,
+                    struct bytes data)
+{
+    struct service *s = ctx;
+
+    pack_array(&s->page, 2u + value);
+    pack_str(&s->page, path);
+    pack_uint(&s->page, mzxid);
+    if (value) pack_bin(&s->page, data);
+    s->page_nodes++;
+}
+
+static void on_page(void *ctx, uint64_t owner, uint64_t id, uint64_t zxid, bool more)
+{
+    struct service *s = ctx;
+    struct buf *out = conn_out(conn_of(owner));
+
+    rpc_notification_begin(out, "nodes");
+    pack_array(out, 4);
+    pack_uint(out, zxid);
+    pack_uint(out, id);
+    pack_array(out, s->page_nodes);
+    buf_put_bytes_raw(out, buf_bytes(&s->page));
+    pack_bool(out, more);
+    buf_clear(&s->page);
+    s->page_nodes = 0;
 }
 
 /* --- catching up --- */
@@ -106,11 +114,14 @@ static void answer_end(struct job *j, int code)
 {
     struct driver *d = j->conn->service->driver;
     const struct result refusal = { .code = code, .zxid = driver_zxid(d), .index = -1 };
+    struct buf *out = conn_out(j->conn);
 
     if (code != 0) {
-        answer_result(conn_out(j->conn), j, &refusal);
+        answer_result(out, j, &refusal);
+    } else if (j->method == METHOD_WATCH) {
+        answer_watch(out, j, driver_view(d), driver_zxid(d));
     } else {
-        answer_watch(conn_out(j->conn), j, driver_view(d), driver_zxid(d));
+        answer_watch_many(out, j, buf_bytes(&j->body), driver_zxid(d));
     }
 }
 
@@ -131,29 +142,68 @@ void watches_init(struct service *s)
                                 .lagged = on_lagged,
                                 .waits = on_waits,
                                 .batch = on_batch,
-                                .ended = on_ended };
+                                .ended = on_ended,
+                                .node = on_node,
+                                .page = on_page };
 
     feed_init(&s->feed, &io, random_seed());
 }
 
 /* --- what clients ask --- */
 
-bool watches_arm(struct job *j)
+static unsigned what_of(const struct watch_args *a)
+{
+    if (a->recursive) return WATCH_TREE;
+    return (a->data ? WATCH_DATA : 0u) | (a->children ? WATCH_CHILDREN : 0u);
+}
+
+static int arm(struct job *j, const struct watch_args *a)
 {
     struct service *s = j->conn->service;
-    const struct watch_args a = watch_args_of(j);
-    const struct watch_spec spec = { .owner = owner_of(j->conn),
-                                     .id = a.id,
-                                     .path = a.path,
-                                     .what = (a.data ? WATCH_DATA : 0u) |
-                                             (a.children ? WATCH_CHILDREN : 0u),
-                                     .once = a.once,
-                                     .value = a.value,
-                                     .since = a.since };
+    const struct feed_wish wish = { .spec = { .owner = owner_of(j->conn),
+                                              .id = a->id,
+                                              .path = a->path,
+                                              .what = what_of(a),
+                                              .once = a->once,
+                                              .value = a->value,
+                                              .since = a->since },
+                                    .resumes = a->resumes,
+                                    .snapshot = a->snapshot,
+                                    .tag = j->tag };
 
-    int code = feed_arm(&s->feed, &spec, a.resumes, driver_zxid(s->driver), j->tag);
+    return feed_arm(&s->feed, &wish, driver_zxid(s->driver));
+}
+
+bool watches_arm(struct job *j)
+{
+    struct watch_list list = watch_list_of(j);
+    struct watch_args args;
+
+    CHECK(watch_list_next(&list, &args));
+    int code = arm(j, &args);
     if (code == FEED_LATER) return false;
     answer_end(j, code);
+    return true;
+}
+
+/* What is left of the job then are those refused. */
+bool watches_arm_many(struct job *j)
+{
+    struct watch_list list = watch_list_of(j);
+    struct buf refused = { 0 };
+    struct watch_args args;
+    bool later = false;
+
+    while (watch_list_next(&list, &args)) {
+        const struct watch_refusal r = { args.id, arm(j, &args) };
+        later |= r.code == FEED_LATER;
+        if (r.code < 0) buf_put(&refused, &r, sizeof r);
+    }
+    buf_clear(&j->body);
+    buf_put_bytes_raw(&j->body, buf_bytes(&refused));
+    buf_fini(&refused);
+    if (later) return false;
+    answer_end(j, 0);
     return true;
 }
 
@@ -165,4 +215,21 @@ void watches_unarm(struct conn *c, uint64_t id)
 void watches_forget(struct conn *c)
 {
     feed_forget(&c->service->feed, owner_of(c));
+}
+
+/* Whoever has not read what it was told will hear of it anyway. */
+void watches_sweep(struct conn *c, uint64_t now_ms)
+{
+    struct service *s = c->service;
+
+    if (now_ms - c->progress_ms < WATCH_PROGRESS_MS || s->driver == NULL) return;
+    if (c->parting_ms != 0 || feed_count_of(&s->feed, owner_of(c)) == 0) return;
+    c->progress_ms = now_ms;
+    uint64_t zxid = driver_zxid(s->driver);
+    if (zxid == c->progress_zxid || out_queued(&c->out) > 0) return;
+    c->progress_zxid = zxid;
+    struct buf *out = conn_out(c);
+    rpc_notification_begin(out, "progress");
+    pack_array(out, 1);
+    pack_uint(out, zxid);
 }

@@ -1,41 +1,49 @@
+/* A million watches stand here, so a watch is 64 bytes, and its links are numbers of places
+ * rather than pointers; a path is kept once for all its watches. */
 #include "core/watch/watch.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "core/base/check.h"
 #include "core/base/hash.h"
-#include "core/base/list.h"
+
+enum { CHUNK = 1024, IDS_FIRST = 64 };
+
+enum list_of { OF_PATH = 0, OF_OWNER = 1 };
 
 struct watch_path { /* goes with its last watch */
     struct table_link link;
-    struct list watches; /* in the order of arming */
-    size_t len;
+    struct watch_place watches; /* in the order of arming */
+    uint16_t len;
+    bool tree; /* watches of the tree below it: apart from those of the node */
     uint8_t bytes[];
 };
 
 struct watch_owner { /* goes with its last watch */
     struct table_link link;
     uint64_t handle;
-    struct list watches; /* in the order of arming */
+    struct watch_place watches; /* in the order of arming */
     size_t count;
     size_t group; /* its group of the transaction at hand + 1; 0 = not concerned yet */
 };
 
 struct watch {
-    struct table_link link;
-    struct list of_path, of_owner;
-    struct watch_path *path;
+    struct watch_path *path; /* NULL: the place is free */
     struct watch_owner *owner;
+    struct watch_run *run;
     uint64_t id, since;
-    /* Firings of the transaction at hand + 1, 0 = none: the last one about the node, and
-     * the one about its children. */
-    uint32_t found_node, found_children;
+    uint32_t next[2], before[2]; /* by enum list_of */
+    uint32_t chain;              /* the next of its chain of ids, or the next free place */
     uint8_t what;
     bool once, value;
+    bool fired; /* by the transaction at hand */
 };
 
+static_assert(sizeof(struct watch) == 64, "what a million of them take");
+
 struct watch_found {
-    struct watch *watch;
+    uint32_t watch;
     size_t group;
     struct watch_firing firing;
 };
@@ -50,18 +58,162 @@ void watch_table_init(struct watch_table *t, uint64_t seed)
     *t = (struct watch_table){ .seed = seed };
 }
 
-/* --- finding --- */
+/* --- places --- */
+
+static struct watch *at_place(const struct watch_table *t, uint32_t place)
+{
+    return &t->chunks[(place - 1) / CHUNK][(place - 1) % CHUNK];
+}
+
+static void places_grow(struct watch_table *t)
+{
+    const uint32_t chunks = t->places / CHUNK;
+
+    t->chunks = mem_grow(t->chunks, (chunks + 1) * sizeof t->chunks[0]);
+    t->chunks[chunks] = mem_zalloc(CHUNK * sizeof(struct watch));
+    for (uint32_t i = 0; i < CHUNK; i++) {
+        at_place(t, ++t->places)->chain = t->free;
+        t->free = t->places;
+    }
+}
+
+static uint32_t place_take(struct watch_table *t)
+{
+    if (t->free == 0) places_grow(t);
+    const uint32_t place = t->free;
+
+    t->free = at_place(t, place)->chain;
+    return place;
+}
+
+static void place_give(struct watch_table *t, uint32_t place)
+{
+    *at_place(t, place) = (struct watch){ .chain = t->free };
+    t->free = place;
+}
+
+static void list_add(struct watch_table *t, struct watch_place *list, uint32_t place,
+                     enum list_of which)
+{
+    at_place(t, place)->before[which] = list->last;
+    if (list->last == 0) list->first = place;
+    else at_place(t, list->last)->next[which] = place;
+    list->last = place;
+}
+
+static void list_take(struct watch_table *t, struct watch_place *list, uint32_t place,
+                      enum list_of which)
+{
+    const struct watch *w = at_place(t, place);
+    const uint32_t next = w->next[which], before = w->before[which];
+
+    if (before == 0) list->first = next;
+    else at_place(t, before)->next[which] = next;
+    if (next == 0) list->last = before;
+    else at_place(t, next)->before[which] = before;
+}
+
+/* --- ids --- */
+
+static uint32_t *id_chain(const struct watch_table *t, uint64_t owner, uint64_t id)
+{
+    const uint64_t hash = hash_u64(id, hash_u64(owner, t->seed));
+
+    return &t->ids[hash & (t->ids_size - 1)];
+}
+
+static uint32_t watch_find(const struct watch_table *t, uint64_t owner, uint64_t id)
+{
+    uint32_t place = t->count == 0 ? 0 : *id_chain(t, owner, id);
+
+    while (place != 0) {
+        const struct watch *w = at_place(t, place);
+
+        if (w->id == id && w->owner->handle == owner) break;
+        place = w->chain;
+    }
+    return place;
+}
+
+static void id_add(struct watch_table *t, uint32_t place)
+{
+    struct watch *w = at_place(t, place);
+    uint32_t *chain = id_chain(t, w->owner->handle, w->id);
+
+    w->chain = *chain;
+    *chain = place;
+}
+
+static void ids_grow(struct watch_table *t)
+{
+    const size_t size = t->ids_size == 0 ? IDS_FIRST : 2 * t->ids_size;
+
+    free(t->ids);
+    t->ids = mem_zalloc(size * sizeof *t->ids);
+    t->ids_size = size;
+    for (uint32_t place = 1; place <= t->places; place++) {
+        if (at_place(t, place)->path != NULL) id_add(t, place);
+    }
+}
+
+static void id_take(struct watch_table *t, uint32_t place)
+{
+    const struct watch *w = at_place(t, place);
+    uint32_t *at = id_chain(t, w->owner->handle, w->id);
+
+    while (*at != place) {
+        CHECK(*at != 0);
+        at = &at_place(t, *at)->chain;
+    }
+    *at = w->chain;
+}
+
+/* --- paths: hashed part by part, so that those above a path are hashed on the way --- */
+
+static uint64_t hash_part(struct bytes path, size_t *at, uint64_t hash)
+{
+    const size_t from = *at;
+
+    while (*at < path.len && path.ptr[*at] != '/') ++*at;
+    return hash_bytes(bytes_of(path.ptr + from, *at - from), hash);
+}
+
+static uint64_t hash_path(const struct watch_table *t, struct bytes path)
+{
+    uint64_t hash = t->seed;
+
+    for (size_t at = 1; at < path.len; at++) hash = hash_part(path, &at, hash);
+    return hash;
+}
 
 static struct watch_path *path_find(const struct watch_table *t, struct bytes path,
-                                    uint64_t hash)
+                                    uint64_t hash, bool tree)
 {
     for (struct table_link *at = table_chain(&t->paths, hash); at != NULL; at = at->next) {
         struct watch_path *p = CONTAINER_OF(at, struct watch_path, link);
 
-        if (at->hash == hash && bytes_equal(bytes_of(p->bytes, p->len), path)) return p;
+        if (at->hash != hash || p->tree != tree) continue;
+        if (bytes_equal(bytes_of(p->bytes, p->len), path)) return p;
     }
     return NULL;
 }
+
+static struct watch_path *path_take(struct watch_table *t, struct bytes path, bool tree)
+{
+    const uint64_t hash = hash_path(t, path);
+    struct watch_path *p = path_find(t, path, hash, tree);
+
+    if (p != NULL) return p;
+    CHECK(path.len <= UINT16_MAX);
+    p = mem_alloc(sizeof *p + path.len);
+    *p = (struct watch_path){ .len = (uint16_t) path.len, .tree = tree };
+    memcpy(p->bytes, path.ptr, path.len);
+    table_add(&t->paths, &p->link, hash);
+    t->trees += tree;
+    return p;
+}
+
+/* --- owners --- */
 
 static struct watch_owner *owner_find(const struct watch_table *t, uint64_t handle)
 {
@@ -75,39 +227,6 @@ static struct watch_owner *owner_find(const struct watch_table *t, uint64_t hand
     return NULL;
 }
 
-static uint64_t id_hash(const struct watch_table *t, uint64_t owner, uint64_t id)
-{
-    return hash_u64(id, hash_u64(owner, t->seed));
-}
-
-static struct watch *watch_find(const struct watch_table *t, uint64_t owner, uint64_t id)
-{
-    const uint64_t hash = id_hash(t, owner, id);
-
-    for (struct table_link *at = table_chain(&t->ids, hash); at != NULL; at = at->next) {
-        struct watch *w = CONTAINER_OF(at, struct watch, link);
-
-        if (w->id == id && w->owner->handle == owner) return w;
-    }
-    return NULL;
-}
-
-/* --- arming --- */
-
-static struct watch_path *path_take(struct watch_table *t, struct bytes path)
-{
-    const uint64_t hash = hash_bytes(path, t->seed);
-    struct watch_path *p = path_find(t, path, hash);
-
-    if (p != NULL) return p;
-    p = mem_alloc(sizeof *p + path.len);
-    p->len = path.len;
-    memcpy(p->bytes, path.ptr, path.len);
-    list_init(&p->watches);
-    table_add(&t->paths, &p->link, hash);
-    return p;
-}
-
 static struct watch_owner *owner_take(struct watch_table *t, uint64_t handle)
 {
     struct watch_owner *o = owner_find(t, handle);
@@ -115,114 +234,51 @@ static struct watch_owner *owner_take(struct watch_table *t, uint64_t handle)
     if (o != NULL) return o;
     o = mem_zalloc(sizeof *o);
     o->handle = handle;
-    list_init(&o->watches);
     table_add(&t->owners, &o->link, hash_u64(handle, t->seed));
     return o;
 }
 
+/* --- arming --- */
+
+static bool what_is_legal(unsigned what)
+{
+    return what == WATCH_TREE || (what != 0 && what <= (WATCH_DATA | WATCH_CHILDREN));
+}
+
 bool watch_add(struct watch_table *t, const struct watch_spec *spec)
 {
-    struct watch *w;
-
-    CHECK(spec->what != 0 && spec->what <= (WATCH_DATA | WATCH_CHILDREN));
+    CHECK(what_is_legal(spec->what));
     if (watch_armed(t, spec->owner, spec->id)) return false; /* W1 */
-    w = mem_alloc(sizeof *w);
-    *w = (struct watch){ .path = path_take(t, spec->path),
+    if (t->count >= t->ids_size) ids_grow(t);
+
+    const uint32_t place = place_take(t);
+    struct watch *w = at_place(t, place);
+
+    *w = (struct watch){ .path = path_take(t, spec->path, spec->what == WATCH_TREE),
                          .owner = owner_take(t, spec->owner),
+                         .run = spec->run,
                          .id = spec->id,
                          .since = spec->since,
                          .what = (uint8_t) spec->what,
                          .once = spec->once,
                          .value = spec->value };
+    if (w->run != NULL) w->run->watches++;
     w->owner->count++;
-    list_push(&w->path->watches, &w->of_path);
-    list_push(&w->owner->watches, &w->of_owner);
-    table_add(&t->ids, &w->link, id_hash(t, spec->owner, spec->id));
+    t->count++;
+    list_add(t, &w->path->watches, place, OF_PATH);
+    list_add(t, &w->owner->watches, place, OF_OWNER);
+    id_add(t, place);
     return true;
 }
 
 bool watch_armed(const struct watch_table *t, uint64_t owner, uint64_t id)
 {
-    return watch_find(t, owner, id) != NULL;
-}
-
-/* --- the end of a watch --- */
-
-static void watch_free(struct watch_table *t, struct watch *w)
-{
-    table_remove(&t->ids, &w->link);
-    list_remove(&w->of_path);
-    list_remove(&w->of_owner);
-    if (list_empty(&w->path->watches)) {
-        table_remove(&t->paths, &w->path->link);
-        free(w->path);
-    }
-    if (--w->owner->count == 0) {
-        table_remove(&t->owners, &w->owner->link);
-        free(w->owner);
-    }
-    free(w);
-}
-
-void watch_remove(struct watch_table *t, uint64_t owner, uint64_t id)
-{
-    struct watch *w = watch_find(t, owner, id);
-
-    if (w != NULL) watch_free(t, w);
-}
-
-static void owner_drop(struct watch_table *t, struct watch_owner *o)
-{
-    for (size_t left = o->count; left > 0; left--) {
-        watch_free(t, LIST_FIRST(&o->watches, struct watch, of_owner));
-    }
-}
-
-void watch_drop(struct watch_table *t, uint64_t owner)
-{
-    struct watch_owner *o = owner_find(t, owner);
-
-    if (o != NULL) owner_drop(t, o);
-}
-
-void watch_move(struct watch_table *from, struct watch_table *to, uint64_t owner)
-{
-    struct watch_owner *o = owner_find(from, owner);
-
-    if (o == NULL) return;
-    LIST_EACH(at, &o->watches) {
-        const struct watch *w = CONTAINER_OF(at, struct watch, of_owner);
-        const struct watch_spec spec = { .owner = owner,
-                                         .id = w->id,
-                                         .path = bytes_of(w->path->bytes, w->path->len),
-                                         .what = w->what,
-                                         .once = w->once,
-                                         .value = w->value,
-                                         .since = w->since };
-
-        CHECK(watch_add(to, &spec));
-    }
-    owner_drop(from, o);
-}
-
-void watch_table_fini(struct watch_table *t)
-{
-    for (size_t i = 0; i < t->owners.size; i++) {
-        while (t->owners.chains[i] != NULL) {
-            owner_drop(t, CONTAINER_OF(t->owners.chains[i], struct watch_owner, link));
-        }
-    }
-    table_fini(&t->owners);
-    table_fini(&t->paths);
-    table_fini(&t->ids);
-    buf_fini(&t->found);
-    buf_fini(&t->groups);
-    buf_fini(&t->firings);
+    return watch_find(t, owner, id) != 0;
 }
 
 size_t watch_count(const struct watch_table *t)
 {
-    return t->ids.count;
+    return t->count;
 }
 
 size_t watch_count_of(const struct watch_table *t, uint64_t owner)
@@ -230,6 +286,108 @@ size_t watch_count_of(const struct watch_table *t, uint64_t owner)
     const struct watch_owner *o = owner_find(t, owner);
 
     return o == NULL ? 0 : o->count;
+}
+
+/* --- the end of a watch --- */
+
+static void path_release(struct watch_table *t, struct watch_path *p)
+{
+    if (p->watches.first != 0) return;
+    t->trees -= p->tree;
+    table_remove(&t->paths, &p->link);
+    free(p);
+}
+
+static void owner_release(struct watch_table *t, struct watch_owner *o)
+{
+    if (--o->count != 0) return;
+    table_remove(&t->owners, &o->link);
+    free(o);
+}
+
+static void watch_free(struct watch_table *t, uint32_t place)
+{
+    const struct watch w = *at_place(t, place);
+
+    id_take(t, place);
+    list_take(t, &w.path->watches, place, OF_PATH);
+    list_take(t, &w.owner->watches, place, OF_OWNER);
+    place_give(t, place);
+    t->count--;
+    path_release(t, w.path);
+    owner_release(t, w.owner);
+    if (w.run != NULL && --w.run->watches == 0 && !w.run->held) free(w.run);
+}
+
+void watch_remove(struct watch_table *t, uint64_t owner, uint64_t id)
+{
+    const uint32_t place = watch_find(t, owner, id);
+
+    if (place != 0) watch_free(t, place);
+}
+
+/* Of one run only, unless that is NULL. */
+static void owner_drop(struct watch_table *t, struct watch_owner *o,
+                       const struct watch_run *run)
+{
+    size_t left = o->count; /* the owner goes with the last one */
+
+    for (uint32_t place = o->watches.first, next; left > 0; left--, place = next) {
+        next = at_place(t, place)->next[OF_OWNER];
+        if (run == NULL || at_place(t, place)->run == run) watch_free(t, place);
+    }
+}
+
+void watch_drop(struct watch_table *t, uint64_t owner)
+{
+    struct watch_owner *o = owner_find(t, owner);
+
+    if (o != NULL) owner_drop(t, o, NULL);
+}
+
+void watch_table_fini(struct watch_table *t)
+{
+    for (size_t i = 0; i < t->owners.size; i++) {
+        while (t->owners.chains[i] != NULL) {
+            owner_drop(t, CONTAINER_OF(t->owners.chains[i], struct watch_owner, link), NULL);
+        }
+    }
+    table_fini(&t->owners);
+    table_fini(&t->paths);
+    for (uint32_t i = 0; i < t->places / CHUNK; i++) free(t->chunks[i]);
+    free(t->chunks);
+    free(t->ids);
+    buf_fini(&t->found);
+    buf_fini(&t->groups);
+    buf_fini(&t->firings);
+}
+
+/* --- runs --- */
+
+struct watch_run *watch_run_new(void)
+{
+    struct watch_run *run = mem_zalloc(sizeof *run);
+
+    run->held = true;
+    return run;
+}
+
+void watch_run_let_go(struct watch_run *run)
+{
+    CHECK(run->held);
+    run->held = run->now = false;
+    run->live = true;
+    run->walk = NULL;
+    if (run->watches == 0) free(run);
+}
+
+void watch_run_drop(struct watch_table *t, uint64_t owner, struct watch_run *run)
+{
+    struct watch_owner *o = owner_find(t, owner);
+
+    CHECK(run->held);
+    if (o != NULL) owner_drop(t, o, run);
+    CHECK(run->watches == 0);
 }
 
 /* --- firing --- */
@@ -265,31 +423,20 @@ static size_t group_of(struct watch_table *t, struct watch_owner *o)
     return o->group - 1;
 }
 
-static void fire(struct watch_table *t, struct watch *w, const struct event *e)
-{
-    const struct watch_found f = { .watch = w,
-                                   .group = group_of(t, w->owner),
-                                   .firing = { .id = w->id,
-                                               .kind = e->kind,
-                                               .path = e->path,
-                                               .data = e->data,
-                                               .value = w->value } };
-
-    buf_put(&t->found, &f, sizeof f);
-    group_at(t, f.group)->count++;
-    if (e->kind == EVENT_CHILDREN) {
-        w->found_children = (uint32_t) found_count(t);
-    } else {
-        w->found_node = (uint32_t) found_count(t);
-    }
-}
+struct matching { /* one event of the transaction at hand */
+    struct watch_table *t;
+    const struct event *event;
+    uint32_t index;
+    uint64_t zxid;
+    bool replay;
+};
 
 static bool concerns(const struct watch *w, const struct event *e)
 {
     switch (e->kind) {
     case EVENT_CREATED:
     case EVENT_CHANGED:
-        return (w->what & WATCH_DATA) != 0;
+        return (w->what & (WATCH_DATA | WATCH_TREE)) != 0;
     case EVENT_CHILDREN:
         return (w->what & WATCH_CHILDREN) != 0;
     case EVENT_DELETED:
@@ -298,33 +445,57 @@ static bool concerns(const struct watch *w, const struct event *e)
     return true; /* without the node there is nothing of it to watch for */
 }
 
-/* True when what the transaction did to this path before has the event in it. */
-static bool merge(struct watch_table *t, const struct watch *w, const struct event *e)
+/* Whether it is the watch's turn to hear of this transaction, and of this path. */
+static bool listens(const struct watch *w, const struct matching *m)
 {
-    struct watch_firing *before;
+    const struct watch_run *run = w->run;
 
-    if (e->kind == EVENT_CHILDREN) return w->found_children != 0;
-    if (e->kind != EVENT_CHANGED || w->found_node == 0) return false;
-    before = &found_at(t, w->found_node - 1)->firing;
-    CHECK(before->kind != EVENT_DELETED); /* a CREATE would stand between */
-    before->data = e->data;
-    return true;
+    if (m->zxid <= w->since || (w->once && w->fired)) return false;
+    if (run == NULL) return !m->replay;
+    if (!run->live) return m->replay && run->now;
+    return !m->replay && (run->walk == NULL || walk_has_passed(run->walk, m->event->path));
 }
 
-void watch_match(struct watch_table *t, const struct event *e, uint64_t zxid)
+static void path_fire(const struct matching *m, const struct watch_path *p)
 {
-    struct watch_path *p;
+    for (uint32_t place = p->watches.first; place != 0;) {
+        struct watch *w = at_place(m->t, place);
 
-    if (t->ids.count == 0) return;
-    p = path_find(t, e->path, hash_bytes(e->path, t->seed));
-    if (p == NULL) return;
-    LIST_EACH(at, &p->watches) {
-        struct watch *w = CONTAINER_OF(at, struct watch, of_path);
-        const bool fired = w->found_node != 0 || w->found_children != 0;
+        if (listens(w, m) && concerns(w, m->event)) {
+            const struct watch_found f = { place,
+                                           group_of(m->t, w->owner),
+                                           { w->id, m->index, w->value, w->once } };
 
-        if (zxid <= w->since || !concerns(w, e) || merge(t, w, e)) continue;
-        if (!w->once || !fired) fire(t, w, e);
+            w->fired = true;
+            buf_put(&m->t->found, &f, sizeof f);
+            group_at(m->t, f.group)->count++;
+        }
+        place = w->next[OF_PATH];
     }
+}
+
+/* The root, then each path on the way down to that of the event, which is the last. */
+static void trees_fire(const struct matching *m)
+{
+    const struct bytes path = m->event->path;
+    const struct watch_path *p = path_find(m->t, bytes_of(path.ptr, 1), m->t->seed, true);
+    uint64_t hash = m->t->seed;
+
+    if (p != NULL) path_fire(m, p);
+    for (size_t at = 1; at < path.len; at++) {
+        hash = hash_part(path, &at, hash);
+        p = path_find(m->t, bytes_of(path.ptr, at), hash, true);
+        if (p != NULL) path_fire(m, p);
+    }
+}
+
+static void event_fire(const struct matching *m)
+{
+    const struct bytes path = m->event->path;
+    const struct watch_path *p = path_find(m->t, path, hash_path(m->t, path), false);
+
+    if (p != NULL) path_fire(m, p);
+    if (m->t->trees > 0 && m->event->kind != EVENT_CHILDREN) trees_fire(m);
 }
 
 /* Forgets the marks, and the watches that were armed once; afterwards no firing needs its
@@ -332,23 +503,23 @@ void watch_match(struct watch_table *t, const struct event *e, uint64_t zxid)
 static void marks_clear(struct watch_table *t)
 {
     for (size_t i = 0; i < found_count(t); i++) {
-        struct watch *w = found_at(t, i)->watch;
+        const uint32_t place = found_at(t, i)->watch;
+        struct watch *w = at_place(t, place);
 
-        w->found_node = w->found_children = 0;
+        w->fired = false;
         w->owner->group = 0;
-        if (w->once) watch_free(t, w); /* W3; it stands here once */
+        if (w->once) watch_free(t, place); /* W3; it stands here once */
     }
 }
 
 /* The firings of each group beside each other, in their order. */
 static struct watch_firing *firings_sort(struct watch_table *t)
 {
-    const size_t size = found_count(t) * sizeof(struct watch_firing);
     struct watch_firing *firings;
     size_t first = 0;
 
     buf_clear(&t->firings);
-    buf_reserve(&t->firings, size);
+    buf_reserve(&t->firings, found_count(t) * sizeof(struct watch_firing));
     firings = (struct watch_firing *) (void *) t->firings.ptr;
     for (size_t g = 0; g < groups_count(t); g++) {
         group_at(t, g)->placed = first;
@@ -360,17 +531,24 @@ static struct watch_firing *firings_sort(struct watch_table *t)
     return firings;
 }
 
-void watch_deliver(struct watch_table *t, uint64_t zxid, watch_deliver_fn each, void *ctx)
+void watch_fire(struct watch_table *t, const struct changes *changes, uint64_t zxid,
+                bool replay, watch_fire_fn each, void *ctx)
 {
     const struct watch_firing *firings;
 
+    if (t->count == 0) return;
+    for (size_t i = 0; i < changes_count(changes); i++) {
+        const struct matching m = { t, changes_at(changes, i), (uint32_t) i, zxid, replay };
+
+        event_fire(&m);
+    }
     if (t->found.len == 0) return;
     firings = firings_sort(t);
     marks_clear(t);
     for (size_t g = 0; g < groups_count(t); g++) {
         const struct watch_group *group = group_at(t, g);
 
-        each(ctx, group->owner, zxid, firings, group->count);
+        each(ctx, group->owner, zxid, changes, firings, group->count);
         firings += group->count;
     }
     buf_clear(&t->found);
@@ -379,23 +557,39 @@ void watch_deliver(struct watch_table *t, uint64_t zxid, watch_deliver_fn each, 
 
 /* --- judging --- */
 
+static size_t list_count(const struct watch_table *t, const struct watch_place *list,
+                         enum list_of which)
+{
+    size_t count = 0;
+
+    for (uint32_t place = list->first; place != 0; count++) {
+        place = at_place(t, place)->next[which];
+    }
+    return count;
+}
+
 void watch_table_check(const struct watch_table *t)
 {
-    size_t of_owners = 0, of_paths = 0;
+    size_t of_owners = 0, of_paths = 0, trees = 0;
 
     for (size_t i = 0; i < t->owners.size; i++) {
         for (struct table_link *at = t->owners.chains[i]; at != NULL; at = at->next) {
-            of_owners += CONTAINER_OF(at, struct watch_owner, link)->count;
+            const struct watch_owner *o = CONTAINER_OF(at, struct watch_owner, link);
+
+            of_owners += o->count;
+            CHECK(list_count(t, &o->watches, OF_OWNER) == o->count);
         }
     }
     for (size_t i = 0; i < t->paths.size; i++) {
         for (struct table_link *at = t->paths.chains[i]; at != NULL; at = at->next) {
             const struct watch_path *p = CONTAINER_OF(at, struct watch_path, link);
 
-            LIST_EACH(w, &p->watches) of_paths++;
-            CHECK(!list_empty(&p->watches));
+            of_paths += list_count(t, &p->watches, OF_PATH);
+            trees += p->tree;
+            CHECK(p->watches.first != 0);
         }
     }
-    CHECK(of_owners == t->ids.count);
-    CHECK(of_paths == t->ids.count);
+    CHECK(of_owners == t->count);
+    CHECK(of_paths == t->count);
+    CHECK(trees == t->trees);
 }

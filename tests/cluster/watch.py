@@ -1,7 +1,6 @@
 """watch.py -- watches on real servers: what is told, in which order, and after a kill -9.
 
-Method: a Watcher is a connection that keeps apart what it was told and what it was answered,
-in the order in which both came. Counted are versions and zxids: an event that is missing,
+Method: watcher.py's connection keeps apart what it was told and what it was answered. Counted are versions and zxids: an event that is missing,
 doubled or late shows as a number.
 """
 import json
@@ -15,49 +14,11 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
 from tidelock import (TIDELOCK, Cluster, Connection, Session, adopt, begin, refusal, rule,
                       run, same)
+from watcher import Watcher
 
 begin(150)
 cluster = Cluster(3)
 _next = iter(range(1, 10**6))
-
-
-class Watcher(Connection):
-    """events: (zxid, [[watch, kind, path, data?], ...]) as they came."""
-
-    def __init__(self, address):
-        self.events, self.lagged = [], []
-        super().__init__(address)
-
-    def note(self, message):
-        if message[0] == 2 and message[1] == "events":
-            self.events.append((message[2][0], message[2][1]))
-        if message[0] == 2 and message[1] == "lagged":
-            self.lagged.append(message[2][0])
-        return message
-
-    def receive(self):
-        return self.note(super().receive())
-
-    def answer(self, msgid):
-        while msgid not in self.answers:
-            message = self.receive()
-            if message[0] == 1:
-                self.answers[message[1]] = (message[2], message[3])
-        return super().answer(msgid)
-
-    def wait_events(self, count):
-        while sum(len(e) for _, e in self.events) < count:
-            self.receive()
-        return self.take()
-
-    def take(self):
-        """What was told of so far: [watch, kind, path, data?] in one list."""
-        self.call("stat", "/")  # what stood before the answer is here then
-        told = [event for _, events in self.events for event in events]
-        zxids = [zxid for zxid, _ in self.events]
-        same(zxids, sorted(set(zxids)), "zxids of notifications, rising")
-        self.events = []
-        return told
 
 
 def fresh():
@@ -299,9 +260,9 @@ def a_reader_that_does_not_read_is_told_that_it_lags():
         told = [z for z, _ in w.events]
         same(told, made[:len(told)], "told without a gap")
         assert len(told) < len(made), "the budget is less than all"
-        same(w.lagged, [made[len(told)] - 1], "told how far it is complete")
+        same(w.lagged, [[made[len(told)] - 1, [1]]], "told how far it is complete")
         w.events.clear()
-        w.call("watch", top, 1, since=w.lagged[0])
+        w.call("watch", top, 1, since=w.lagged[0][0])
         same([z for z, _ in w.events], made[len(told):], "and the rest on demand")
         with open("/proc/%d/status" % pid) as file:
             print("# " + next(x for x in file if x.startswith("VmRSS")).strip())

@@ -15,6 +15,7 @@
 enum { SLOTS = 4000, OWNERS = 6, PATHS = 5 };
 
 static struct feed feed;
+static struct kv_overlay tree; /* what snapshots show */
 static struct blob *slots[SLOTS];
 static uint64_t slot, zxid; /* the newest */
 static uint64_t log_first;  /* slots below are no longer kept */
@@ -44,24 +45,29 @@ static const char *take(void)
 
 /* --- the world of the feed --- */
 
-static bool on_events(void *ctx, uint64_t owner, uint64_t z, const struct watch_firing *f,
-                      size_t count)
+static bool on_events(void *ctx, uint64_t owner, uint64_t z, const struct changes *c,
+                      const struct watch_firing *f, size_t count)
 {
     (void) ctx;
     if (full) return false;
     put("%" PRIu64 "@%" PRIu64 ":", owner, z);
     for (size_t i = 0; i < count; i++) {
-        put(" %" PRIu64 " %s %.*s", f[i].id, event_name(f[i].kind), (int) f[i].path.len,
-            (const char *) f[i].path.ptr);
+        const struct event *e = changes_at(c, f[i].event);
+
+        put(" %" PRIu64 " %s %.*s", f[i].id, event_name(e->kind), (int) e->path.len,
+            (const char *) e->path.ptr);
     }
     put("; ");
     return true;
 }
 
-static void on_lagged(void *ctx, uint64_t owner, uint64_t z)
+static void on_lagged(void *ctx, uint64_t owner, uint64_t z, const uint64_t *ids,
+                      size_t count)
 {
     (void) ctx;
-    put("%" PRIu64 " lagged %" PRIu64 "; ", owner, z);
+    put("%" PRIu64 " lagged %" PRIu64 ":", owner, z);
+    for (size_t i = 0; i < count; i++) put(" %" PRIu64, ids[i]);
+    put("; ");
 }
 
 static bool on_waits(void *ctx, uint64_t owner)
@@ -82,15 +88,32 @@ static void on_ended(void *ctx, uint64_t tag, int code)
     put("tag %" PRIu64 " %d; ", tag, code);
 }
 
+static void on_node(void *ctx, struct bytes path, uint64_t mzxid, bool value,
+                    struct bytes data)
+{
+    (void) ctx, (void) value, (void) data;
+    put("%.*s@%" PRIu64 " ", (int) path.len, (const char *) path.ptr, mzxid);
+}
+
+static void on_page(void *ctx, uint64_t owner, uint64_t id, uint64_t z, bool more)
+{
+    (void) ctx;
+    put("%s of %" PRIu64 " %" PRIu64 " @%" PRIu64 "; ", more ? "page" : "last page", owner,
+        id, z);
+}
+
 static void begin(void)
 {
     const struct feed_io io = { .events = on_events,
                                 .lagged = on_lagged,
                                 .waits = on_waits,
                                 .batch = on_batch,
-                                .ended = on_ended };
+                                .ended = on_ended,
+                                .node = on_node,
+                                .page = on_page };
 
     feed_init(&feed, &io, 7);
+    kv_overlay_init(&tree, NULL, 7);
     slot = zxid = log_first = 0;
     full = slow = false;
     told[0] = '\0';
@@ -100,6 +123,7 @@ static void end(void)
 {
     for (uint64_t owner = 1; owner <= OWNERS; owner++) feed_forget(&feed, owner);
     feed_fini(&feed);
+    kv_overlay_fini(&tree);
     for (int i = 0; i < SLOTS; i++) {
         blob_unref(slots[i]);
         slots[i] = NULL;
@@ -136,13 +160,15 @@ static void set(const char *path)
 
 static int arm_since(uint64_t owner, uint64_t id, const char *path, uint64_t since)
 {
-    const struct watch_spec spec = { .owner = owner,
-                                     .id = id,
-                                     .path = bytes_str(path),
-                                     .what = WATCH_DATA,
-                                     .since = since };
+    const struct feed_wish wish = { .spec = { .owner = owner,
+                                              .id = id,
+                                              .path = bytes_str(path),
+                                              .what = WATCH_DATA,
+                                              .since = since },
+                                    .resumes = true,
+                                    .tag = id };
 
-    return feed_arm(&feed, &spec, true, zxid, id);
+    return feed_arm(&feed, &wish, zxid);
 }
 
 static int arm(uint64_t owner, uint64_t id, const char *path)
@@ -150,9 +176,14 @@ static int arm(uint64_t owner, uint64_t id, const char *path)
     return arm_since(owner, id, path, zxid);
 }
 
+static void turn(void)
+{
+    feed_turn(&feed, &tree.view, zxid);
+}
+
 static void run(void)
 {
-    while (feed_again(&feed)) feed_turn(&feed);
+    while (feed_again(&feed)) turn();
 }
 
 /* --- rules --- */
@@ -202,7 +233,7 @@ static void what_comes_while_one_catches_up_is_told_in_its_turn(void)
     for (int i = 0; i < 3 * FEED_SLOTS_A_TURN; i++) set("/b");
     set("/a");
     IS(arm_since(1, 9, "/a", 1), FEED_LATER);
-    feed_turn(&feed);
+    turn();
     set("/a");
     STR(take(), "");
     run();
@@ -222,7 +253,7 @@ static void an_owner_that_does_not_read_is_waited_for(void)
     slow = true;
     IS(arm_since(1, 9, "/a", 1), FEED_LATER);
     OK(!feed_again(&feed));
-    feed_turn(&feed);
+    turn();
     STR(take(), "");
     slow = false;
     run();
@@ -249,7 +280,7 @@ static void what_is_no_longer_kept_or_still_to_come_is_lagged(void)
     end();
 }
 
-static void an_owner_that_cannot_be_told_more_hears_how_far_it_was(void)
+static void a_watch_that_cannot_be_told_more_is_gone_alone_and_its_owner_hears(void)
 {
     begin();
     set("/a");
@@ -261,7 +292,7 @@ static void an_owner_that_cannot_be_told_more_hears_how_far_it_was(void)
     full = false;
     set("/a");
     set("/b");
-    STR(take(), "1@2: 1 changed /a; 1 lagged 2; ");
+    STR(take(), "1@2: 1 changed /a; 1 lagged 2: 1; 1@5: 2 changed /b; ");
     IS(arm_since(1, 1, "/a", 2), FEED_LATER);
     run();
     STR(take(), "1@3: 1 changed /a; 1@4: 1 changed /a; tag 1 0; ");
@@ -310,15 +341,15 @@ static uint64_t done[SLOTS * 4];           /* the path + 1 that a zxid changed *
 
 static const char *const paths[PATHS] = { "/a", "/b", "/a/b", "/c", "/d" };
 
-static bool storm_events(void *ctx, uint64_t owner, uint64_t z, const struct watch_firing *f,
-                         size_t count)
+static bool storm_events(void *ctx, uint64_t owner, uint64_t z, const struct changes *ch,
+                         const struct watch_firing *f, size_t count)
 {
     struct client *c = &clients[owner];
 
     (void) ctx;
     if (rng_below(&rng, 60) == 0) return false;
     IS(count, 1);
-    OK(bytes_equal(f->path, bytes_str(paths[c->path])));
+    OK(bytes_equal(changes_at(ch, f->event)->path, bytes_str(paths[c->path])));
     for (uint64_t i = c->complete + 1; i < z; i++) OK(done[i] != c->path + 1);
     OK(z > c->complete);
     c->complete = z;
@@ -326,11 +357,14 @@ static bool storm_events(void *ctx, uint64_t owner, uint64_t z, const struct wat
     return true;
 }
 
-static void storm_lagged(void *ctx, uint64_t owner, uint64_t z)
+static void storm_lagged(void *ctx, uint64_t owner, uint64_t z, const uint64_t *ids,
+                         size_t count)
 {
     struct client *c = &clients[owner];
 
     (void) ctx;
+    IS(count, 1);
+    IS(ids[0], owner);
     OK(z >= c->complete);
     for (uint64_t i = c->complete + 1; i <= z; i++) OK(done[i] != c->path + 1);
     c->complete = z;
@@ -386,7 +420,7 @@ static void storm_step(void)
         feed_forget(&feed, owner);
         clients[owner].there = clients[owner].armed = false;
     }
-    if (rng_below(&rng, 3) == 0) feed_turn(&feed);
+    if (rng_below(&rng, 3) == 0) turn();
 }
 
 static void every_client_hears_of_every_change_once_in_a_storm(void)
@@ -402,7 +436,9 @@ static void every_client_hears_of_every_change_once_in_a_storm(void)
                                 .lagged = storm_lagged,
                                 .waits = storm_waits,
                                 .batch = on_batch,
-                                .ended = storm_ended };
+                                .ended = storm_ended,
+                                .node = on_node,
+                                .page = on_page };
     for (uint64_t i = 1; i <= OWNERS; i++) {
         clients[i] = (struct client){ .path = (unsigned) rng_below(&rng, PATHS) };
     }
@@ -421,7 +457,7 @@ int main(void)
     TEST(what_comes_while_one_catches_up_is_told_in_its_turn);
     TEST(an_owner_that_does_not_read_is_waited_for);
     TEST(what_is_no_longer_kept_or_still_to_come_is_lagged);
-    TEST(an_owner_that_cannot_be_told_more_hears_how_far_it_was);
+    TEST(a_watch_that_cannot_be_told_more_is_gone_alone_and_its_owner_hears);
     TEST(an_id_stands_once_and_a_bad_path_not_at_all);
     TEST(what_is_forgotten_is_told_nothing_and_ends_no_tag);
     TEST(every_client_hears_of_every_change_once_in_a_storm);

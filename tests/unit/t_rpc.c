@@ -66,6 +66,12 @@ static void put_fitting(char type)
         pack_cstr(&b, "absent");
         pack_cstr(&b, "/a");
         return;
+    case 'w':
+        pack_array(&b, 1);
+        pack_array(&b, 2);
+        pack_uint(&b, 7);
+        pack_cstr(&b, "/a");
+        return;
     case 'g':
         pack_array(&b, 1);
         pack_array(&b, 2);
@@ -78,7 +84,7 @@ static void put_fitting(char type)
 
 static void put_misfit(char type)
 {
-    if (type == 'b' || type == 'o' || type == 'g') {
+    if (type == 'b' || type == 'o' || type == 'w' || type == 'g') {
         pack_int(&b, 1);
     } else {
         pack_bool(&b, true);

@@ -1,6 +1,6 @@
 /* t_watch.c -- the table of watches: W1..W4.
  *
- * Method: events are given as one would read them, and what is delivered is written down as
+ * Method: events are given as one would read them, and what is fired is written down as
  * text, "owner: id kind path". The storm compares a busy table with a plain list.
  * Replay: SEED=<n> ./t_watch */
 #include <stdarg.h>
@@ -11,6 +11,7 @@
 #include "tests/lib/tap.h"
 
 static struct watch_table table;
+static struct changes changes; /* of the transaction at hand */
 static char told[4096];
 static uint64_t zxid = 100;
 
@@ -26,36 +27,43 @@ static void put(const char *format, ...)
     va_end(args);
 }
 
-static void note(void *ctx, uint64_t owner, uint64_t z, const struct watch_firing *f,
-                 size_t count)
+static void note(void *ctx, uint64_t owner, uint64_t z, const struct changes *c,
+                 const struct watch_firing *f, size_t count)
 {
     (void) ctx;
     IS(z, zxid);
     put("%" PRIu64 ":", owner);
     for (size_t i = 0; i < count; i++) {
-        put(" %" PRIu64 " %s %.*s", f[i].id, event_name(f[i].kind), (int) f[i].path.len,
-            (const char *) f[i].path.ptr);
-        if (!f[i].value || f[i].data.ptr == NULL) continue;
-        put("=%.*s", (int) f[i].data.len, (const char *) f[i].data.ptr);
+        const struct event *e = changes_at(c, f[i].event);
+
+        put(" %" PRIu64 " %s %.*s", f[i].id, event_name(e->kind), (int) e->path.len,
+            (const char *) e->path.ptr);
+        if (!f[i].value || e->data.ptr == NULL) continue;
+        put("=%.*s", (int) e->data.len, (const char *) e->data.ptr);
     }
     put("; ");
 }
 
 static void event(enum event_kind kind, const char *path, const char *data)
 {
-    watch_match(&table,
+    changes_add(&changes,
                 &(struct event){ kind, bytes_str(path),
-                                 data == NULL ? (struct bytes){ 0 } : bytes_str(data) },
-                zxid);
+                                 data == NULL ? (struct bytes){ 0 } : bytes_str(data) });
+}
+
+static const char *fire(bool replay)
+{
+    told[0] = '\0';
+    watch_fire(&table, &changes, zxid, replay, note, NULL);
+    watch_table_check(&table);
+    changes_clear(&changes);
+    zxid++;
+    return told;
 }
 
 static const char *deliver(void)
 {
-    told[0] = '\0';
-    watch_deliver(&table, zxid, note, NULL);
-    watch_table_check(&table);
-    zxid++;
-    return told;
+    return fire(false);
 }
 
 static bool add(uint64_t owner, uint64_t id, const char *path, unsigned what, bool once)
@@ -71,11 +79,13 @@ static bool add(uint64_t owner, uint64_t id, const char *path, unsigned what, bo
 static void begin(void)
 {
     watch_table_init(&table, 7);
+    changes_init(&changes, 7);
 }
 
 static void end(void)
 {
     watch_table_fini(&table);
+    changes_fini(&changes);
 }
 
 static void a_watch_hears_of_its_path_alone(void)
@@ -110,21 +120,109 @@ static void a_watch_of_children_hears_of_them_and_of_the_nodes_end(void)
     end();
 }
 
-static void one_transaction_adds_up(void)
+static void a_tree_hears_of_its_path_and_of_all_below_it(void)
 {
     begin();
-    OK(add(1, 10, "/a", WATCH_DATA | WATCH_CHILDREN, false));
-    event(EVENT_CREATED, "/a", "1");
-    event(EVENT_CHILDREN, "/a", NULL);
-    event(EVENT_CHANGED, "/a", "2");
-    STR(deliver(), "1: 10 created /a=2 10 children /a; ");
-    event(EVENT_CHANGED, "/a", "3");
-    event(EVENT_DELETED, "/a", NULL);
-    event(EVENT_CREATED, "/a", "4");
-    event(EVENT_CHANGED, "/a", "5");
-    STR(deliver(), "1: 10 changed /a=3 10 deleted /a 10 created /a=5; ");
-    event(EVENT_CHANGED, "/a", "6"); /* nothing is left of the one before */
-    STR(deliver(), "1: 10 changed /a=6; ");
+    OK(add(1, 1, "/a", WATCH_TREE, false));
+    OK(add(2, 2, "/", WATCH_TREE, false));
+    OK(add(3, 3, "/a/b/c", WATCH_TREE, false));
+    OK(add(4, 4, "/a", WATCH_DATA, false));
+    event(EVENT_CREATED, "/a/b/c", "x");
+    event(EVENT_CHILDREN, "/a/b", NULL);
+    STR(deliver(), "2: 2 created /a/b/c=x; 1: 1 created /a/b/c=x; 3: 3 created /a/b/c=x; ");
+    event(EVENT_CHANGED, "/a", "y");
+    STR(deliver(), "4: 4 changed /a=y; 2: 2 changed /a=y; 1: 1 changed /a=y; ");
+    event(EVENT_DELETED, "/ab", NULL); /* not below /a */
+    STR(deliver(), "2: 2 deleted /ab; ");
+    event(EVENT_CHANGED, "/", "z");
+    STR(deliver(), "2: 2 changed /=z; ");
+    watch_remove(&table, 2, 2);
+    event(EVENT_CHANGED, "/", "z");
+    STR(deliver(), "");
+    end();
+}
+
+static void a_tree_armed_once_hears_of_one_event(void)
+{
+    begin();
+    OK(add(1, 1, "/a", WATCH_TREE, true));
+    event(EVENT_CREATED, "/a/b", "x");
+    event(EVENT_CREATED, "/a/c", "y");
+    STR(deliver(), "1: 1 created /a/b=x; ");
+    IS(watch_count(&table), 0);
+    end();
+}
+
+static bool add_to(struct watch_run *run, uint64_t owner, uint64_t id)
+{
+    return watch_add(&table, &(struct watch_spec){ .owner = owner,
+                                                   .id = id,
+                                                   .path = BYTES_LIT("/a"),
+                                                   .what = WATCH_TREE,
+                                                   .run = run });
+}
+
+static void a_run_hears_of_the_log_when_it_is_at_hand_and_lives_when_let_go(void)
+{
+    struct watch_run *run = watch_run_new();
+
+    begin();
+    OK(add_to(run, 1, 1));
+    OK(add_to(NULL, 1, 2));
+    event(EVENT_CHANGED, "/a", NULL);
+    STR(fire(false), "1: 2 changed /a; ");
+    event(EVENT_CHANGED, "/a", NULL);
+    STR(fire(true), "");
+    run->now = true;
+    event(EVENT_CHANGED, "/a", NULL);
+    STR(fire(true), "1: 1 changed /a; ");
+    watch_run_let_go(run); /* it goes with its last watch */
+    event(EVENT_CHANGED, "/a", NULL);
+    STR(fire(false), "1: 1 changed /a 2 changed /a; ");
+    event(EVENT_CHANGED, "/a", NULL);
+    STR(fire(true), "");
+    end();
+}
+
+static void a_dropped_run_takes_its_watches_and_no_others(void)
+{
+    struct watch_run *run = watch_run_new();
+
+    begin();
+    OK(add_to(NULL, 1, 1));
+    OK(add_to(run, 1, 2));
+    OK(add_to(NULL, 1, 3));
+    OK(add_to(run, 1, 4));
+    watch_run_drop(&table, 1, run);
+    watch_run_let_go(run);
+    event(EVENT_CHANGED, "/a", NULL);
+    STR(deliver(), "1: 1 changed /a 3 changed /a; ");
+    end();
+}
+
+static void a_walk_hears_of_what_it_has_passed(void)
+{
+    struct watch_run *run = watch_run_new();
+    struct walk walk;
+
+    begin();
+    walk_init(&walk, BYTES_LIT("/a"), true);
+    run->live = true;
+    run->walk = &walk;
+    OK(add_to(run, 1, 1));
+    event(EVENT_CHANGED, "/a", NULL);
+    STR(deliver(), "");
+    buf_put_bytes_raw(&walk.passed, BYTES_LIT("/a/m"));
+    event(EVENT_CHANGED, "/a", NULL);
+    event(EVENT_CREATED, "/a/c", NULL);
+    event(EVENT_DELETED, "/a/m", NULL);
+    event(EVENT_CREATED, "/a/m/x", NULL);
+    event(EVENT_CREATED, "/a/n", NULL);
+    STR(deliver(), "1: 1 changed /a 1 created /a/c 1 deleted /a/m; ");
+    watch_run_let_go(run);
+    walk_fini(&walk);
+    event(EVENT_CREATED, "/a/o", NULL);
+    STR(deliver(), "1: 1 created /a/o; ");
     end();
 }
 
@@ -133,10 +231,9 @@ static void armed_once_it_fires_for_one_transaction_and_has_gone(void)
     begin();
     OK(add(1, 10, "/a", WATCH_DATA | WATCH_CHILDREN, true));
     event(EVENT_CHANGED, "/a", "1");
-    event(EVENT_CHANGED, "/a", "2");
     event(EVENT_CHILDREN, "/a", NULL);
     event(EVENT_DELETED, "/a", NULL);
-    STR(deliver(), "1: 10 changed /a=2; ");
+    STR(deliver(), "1: 10 changed /a=1; ");
     event(EVENT_CREATED, "/a", "3");
     STR(deliver(), "");
     IS(watch_count(&table), 0);
@@ -198,33 +295,11 @@ static void what_the_owner_has_seen_is_not_fired(void)
     end();
 }
 
-static void moved_watches_keep_their_order_and_their_ways(void)
-{
-    struct watch_table from;
-
-    begin();
-    watch_table_init(&from, 9);
-    for (uint64_t id = 1; id <= 3; id++) {
-        OK(watch_add(&from, &(struct watch_spec){ .owner = 1, .id = id, .once = id == 2,
-                                                  .path = BYTES_LIT("/a"),
-                                                  .what = WATCH_DATA }));
-    }
-    OK(add(1, 4, "/a", WATCH_DATA, false));
-    watch_move(&from, &table, 1);
-    watch_move(&from, &table, 2);
-    IS(watch_count(&from), 0);
-    event(EVENT_CHANGED, "/a", NULL);
-    STR(deliver(), "1: 4 changed /a 1 changed /a 2 changed /a 3 changed /a; ");
-    IS(watch_count(&table), 3);
-    watch_table_fini(&from);
-    end();
-}
-
-static void drop_others(void *ctx, uint64_t owner, uint64_t z, const struct watch_firing *f,
-                        size_t count)
+static void drop_others(void *ctx, uint64_t owner, uint64_t z, const struct changes *c,
+                        const struct watch_firing *f, size_t count)
 {
     watch_drop(&table, 3 - owner); /* also one whose turn comes next */
-    note(ctx, owner, z, f, count);
+    note(ctx, owner, z, c, f, count);
 }
 
 static void watches_may_be_dropped_while_others_are_told(void)
@@ -234,7 +309,7 @@ static void watches_may_be_dropped_while_others_are_told(void)
     OK(add(2, 2, "/a", WATCH_DATA, false));
     event(EVENT_CHANGED, "/a", NULL);
     told[0] = '\0';
-    watch_deliver(&table, zxid, drop_others, NULL);
+    watch_fire(&table, &changes, zxid, false, drop_others, NULL);
     STR(told, "1: 1 changed /a; 2: 2 changed /a; ");
     IS(watch_count(&table), 0);
     end();
@@ -253,26 +328,41 @@ struct model {
 static struct model model[OWNERS][IDS];
 static int fired[OWNERS][IDS], wrong;
 
-static void model_note(void *ctx, uint64_t owner, uint64_t z, const struct watch_firing *f,
-                       size_t count)
+static void model_note(void *ctx, uint64_t owner, uint64_t z, const struct changes *c,
+                       const struct watch_firing *f, size_t count)
 {
-    (void) ctx, (void) z;
+    (void) ctx, (void) z, (void) c;
     for (size_t i = 0; i < count; i++) fired[owner][f[i].id]++;
+}
+
+/* Path 0 is /0, path 10 and above are below /1. */
+static void path_text(char text[12], int path)
+{
+    snprintf(text, 12, path < 10 ? "/%d" : "/1/%d", path);
+}
+
+static bool model_concerns(const struct model *m, enum event_kind kind, int path)
+{
+    if (m->what == WATCH_TREE && kind != EVENT_CHILDREN) {
+        return m->path == path || (m->path == 1 && path >= 10);
+    }
+    return m->path == path &&
+           (m->what & (kind == EVENT_CHILDREN ? WATCH_CHILDREN : WATCH_DATA)) != 0;
 }
 
 static void model_event(enum event_kind kind, int path)
 {
-    char text[8];
+    char text[12];
 
-    snprintf(text, sizeof text, "/%d", path);
+    path_text(text, path);
     memset(fired, 0, sizeof fired);
-    watch_match(&table, &(struct event){ kind, bytes_str(text), { NULL, 0 } }, zxid);
-    watch_deliver(&table, zxid++, model_note, NULL);
+    changes_clear(&changes);
+    event(kind, text, NULL);
+    watch_fire(&table, &changes, zxid++, false, model_note, NULL);
     for (int o = 0; o < OWNERS; o++) {
         for (int i = 0; i < IDS; i++) {
             struct model *m = &model[o][i];
-            const unsigned what = kind == EVENT_CHILDREN ? WATCH_CHILDREN : WATCH_DATA;
-            const bool want = m->armed && m->path == path && (m->what & what) != 0;
+            const bool want = m->armed && model_concerns(m, kind, path);
 
             wrong += fired[o][i] != want;
             if (want && m->once) m->armed = false;
@@ -284,11 +374,11 @@ static void model_arm(struct rng *rng, uint64_t owner, uint64_t id)
 {
     struct model *m = &model[owner][id];
     const struct model wish = { true, rng_below(rng, 2) == 1,
-                                1 + (unsigned) rng_below(rng, 3),
+                                1 + (unsigned) rng_below(rng, 4),
                                 (int) rng_below(rng, PATHS) };
-    char text[8];
+    char text[12];
 
-    snprintf(text, sizeof text, "/%d", wish.path);
+    path_text(text, wish.path);
     wrong += add(owner, id, text, wish.what, wish.once) == m->armed;
     if (!m->armed) *m = wish;
 }
@@ -327,13 +417,16 @@ int main(void)
 {
     TEST(a_watch_hears_of_its_path_alone);
     TEST(a_watch_of_children_hears_of_them_and_of_the_nodes_end);
-    TEST(one_transaction_adds_up);
+    TEST(a_tree_hears_of_its_path_and_of_all_below_it);
+    TEST(a_tree_armed_once_hears_of_one_event);
+    TEST(a_run_hears_of_the_log_when_it_is_at_hand_and_lives_when_let_go);
+    TEST(a_dropped_run_takes_its_watches_and_no_others);
+    TEST(a_walk_hears_of_what_it_has_passed);
     TEST(armed_once_it_fires_for_one_transaction_and_has_gone);
     TEST(owners_come_by_their_first_event_watches_by_arming);
     TEST(an_id_is_armed_once_per_owner);
     TEST(a_dropped_owner_hears_nothing);
     TEST(what_the_owner_has_seen_is_not_fired);
-    TEST(moved_watches_keep_their_order_and_their_ways);
     TEST(watches_may_be_dropped_while_others_are_told);
     TEST(a_busy_table_fires_as_a_plain_list_would);
     return tap_done();
