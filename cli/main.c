@@ -36,6 +36,11 @@
     "changed, deleted or children. The node need not be there. Events are neither lost nor\n" \
     "doubled when servers fail. Two more kinds: armed, the first line: changes after that\n" \
     "zxid will be told; lagged: changes up to that zxid may be missing, read again.\n"        \
+    "--recursive watches all below PATH too. --snapshot tells what stands there first: one\n" \
+    "line of kind node each, with the zxid that changed it last, then a line of kind ready:\n" \
+    "what was printed so far adds up to the tree at that zxid, and every change follows. With\n" \
+    "it, lagged means that all is told again from the start. --since ZXID goes on from an\n"  \
+    "earlier run that had printed everything up to that zxid.\n"                              \
     "--value appends the data as JSON. -o json prints one object per line: {\"zxid\", \"kind\",\n" \
     "\"path\"} and with --value \"data\" (or \"data_base64\"). --exec runs a command for every\n" \
     "event (not for armed), with TIDELOCK_EVENT_ZXID, _KIND and _PATH in its environment."
@@ -165,8 +170,9 @@ static const struct command commands[] = {
       FLAG_BIT(AFTER) | FLAG_BIT(LIMIT) | FLAG_BIT(ANY), 1, 1, false, command_ls },
     { "stat", "PATH", "print a node's stat", "", FLAG_BIT(ANY), 1, 1, false, command_stat },
     { "watch", "PATH", "print changes of a node as they happen", WATCH_HELP,
-      FLAG_BIT(CHILDREN) | FLAG_BIT(ONCE) | FLAG_BIT(VALUE) | FLAG_BIT(EXEC), 1, 1, false,
-      command_watch },
+      FLAG_BIT(CHILDREN) | FLAG_BIT(RECURSIVE) | FLAG_BIT(SNAPSHOT) | FLAG_BIT(SINCE) |
+          FLAG_BIT(ONCE) | FLAG_BIT(VALUE) | FLAG_BIT(EXEC),
+      1, 1, false, command_watch },
     { "call", "RECIPE.FUNCTION [ARGS]", "run a recipe's function", CALL_HELP,
       FLAG_BIT(WAIT) | FLAG_BIT(GUARD) | FLAG_BIT(READ) | FLAG_BIT(ANY), 1, 2, false,
       command_call },

@@ -53,6 +53,9 @@
     X(PROGRESS, "progress", NULL, SWITCH, 0, 0,                                           \
       "a line a second on standard error, also when that is no terminal")                 \
     X(CHILDREN, "children", NULL, SWITCH, 0, 0, "children created or deleted, too")        \
+    X(RECURSIVE, "recursive", NULL, SWITCH, 0, 0, "the node and all below it")            \
+    X(SNAPSHOT, "snapshot", NULL, SWITCH, 0, 0, "tell what stands there first")           \
+    X(SINCE, "since", "ZXID", NUMBER, 1, INT64_MAX, "begin behind this one, and tell what was missed") \
     X(ONCE, "once", NULL, SWITCH, 0, 0, "end after the first event")                      \
     X(VALUE, "value", NULL, SWITCH, 0, 0, "print the new data, too")                      \
     X(EXEC, "exec", "CMD", TEXT, 0, 0, "run `sh -c CMD` for every event, one after the other") \

@@ -38,6 +38,10 @@ static const char *kind_name(enum client_event_kind kind)
         return "armed";
     case CLIENT_EVENT_LAGGED:
         return "lagged";
+    case CLIENT_EVENT_NODE:
+        return "node";
+    case CLIENT_EVENT_READY:
+        return "ready";
     case CLIENT_EVENT_ENDED:
         break;
     }
@@ -47,7 +51,8 @@ static const char *kind_name(enum client_event_kind kind)
 static bool carries_data(const struct watching *w, const struct client_event *e)
 {
     return options_given(w->o, FLAG_VALUE) &&
-           (e->kind == CLIENT_EVENT_CREATED || e->kind == CLIENT_EVENT_CHANGED);
+           (e->kind == CLIENT_EVENT_CREATED || e->kind == CLIENT_EVENT_CHANGED ||
+            e->kind == CLIENT_EVENT_NODE);
 }
 
 static void put_data(struct buf *out, struct bytes data)
@@ -88,10 +93,10 @@ static void put_plain(struct watching *w, const struct client_event *e)
 static void on_event(void *ctx, const struct client_event *e)
 {
     struct watching *w = ctx;
-    const bool state = e->kind == CLIENT_EVENT_ARMED || e->kind == CLIENT_EVENT_LAGGED;
+    const bool change = e->kind <= CLIENT_EVENT_CHILDREN;
 
     w->armed = true;
-    w->ended = e->kind == CLIENT_EVENT_ENDED || (options_given(w->o, FLAG_ONCE) && !state);
+    w->ended = e->kind == CLIENT_EVENT_ENDED || (options_given(w->o, FLAG_ONCE) && change);
     w->code = e->code;
     if (e->kind == CLIENT_EVENT_ENDED) return;
     if (w->o->json) {
@@ -163,17 +168,36 @@ static int watch_on(struct watching *w, struct remote *remote)
     return code == 0 ? CLI_OK : ask_fail(w->o, code, remote->message);
 }
 
+/* NULL: the flags go together. */
+static const char *flags_refusal(const struct options *o)
+{
+    if (options_given(o, FLAG_RECURSIVE) && options_given(o, FLAG_CHILDREN)) {
+        return "--recursive tells of children as nodes: leave --children out";
+    }
+    if (options_given(o, FLAG_SNAPSHOT) &&
+        (options_given(o, FLAG_CHILDREN) || options_given(o, FLAG_ONCE) ||
+         options_given(o, FLAG_SINCE))) {
+        return "--snapshot goes not with --children, --once or --since";
+    }
+    return NULL;
+}
+
 int command_watch(const struct options *o)
 {
+    const char *why = flags_refusal(o);
     struct watching w = { .o = o };
     const struct client_watch wish = { .path = bytes_str(o->words[0]),
                                        .data = true,
                                        .children = options_given(o, FLAG_CHILDREN),
+                                       .recursive = options_given(o, FLAG_RECURSIVE),
+                                       .snapshot = options_given(o, FLAG_SNAPSHOT),
+                                       .since = options_number(o, FLAG_SINCE, 0),
                                        .once = options_given(o, FLAG_ONCE),
                                        .value = options_given(o, FLAG_VALUE),
                                        .fn = on_event,
                                        .ctx = &w };
     struct remote remote;
+    if (why != NULL) return report_usage(o->command, "%s", why);
     const int code = remote_open(&remote, o, 0);
 
     if (code != 0) return ask_fail(o, code, remote.message);

@@ -26,6 +26,8 @@ static const char *kind_name(tl_event_kind kind)
     case TL_EVENT_CHILDREN: return "children";
     case TL_EVENT_ARMED: return "armed";   /* from here on nothing is missed: read now */
     case TL_EVENT_LAGGED: return "lagged"; /* something may be missing: read again */
+    case TL_EVENT_NODE:
+    case TL_EVENT_READY: /* of snapshots only */
     case TL_EVENT_ENDED: break;
     }
     return "ended";

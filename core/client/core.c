@@ -25,6 +25,7 @@ struct client_core *client_core_new(const struct client_core_config *config)
     list_init(&c->others);
     list_init(&c->wanted);
     list_init(&c->watches);
+    list_init(&c->chunks);
     c->seq_next = 1;
     c->due_ms = c->writes_retry_ms = NEVER;
     c->control_retry_ms = c->cancel_retry_ms = NEVER;
@@ -118,8 +119,9 @@ uint64_t client_core_tick(struct client_core *c, uint64_t now_ms)
     requests_tick(c, now_ms);
     watches_flush(c, now_ms);
 
-    const uint64_t next = control_next_ms(c);
+    uint64_t next = control_next_ms(c);
 
+    if (watches_next_ms(c) < next) next = watches_next_ms(c);
     return next < c->due_ms ? next : c->due_ms;
 }
 

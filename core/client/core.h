@@ -135,6 +135,8 @@ enum client_event_kind {
     CLIENT_EVENT_ARMED,  /* for the first time: what comes after `zxid` will be told */
     CLIENT_EVENT_LAGGED, /* events up to `zxid` may be missing: read again. It is armed */
     CLIENT_EVENT_ENDED,  /* with `code`: the last of this watch */
+    CLIENT_EVENT_NODE,   /* of a snapshot: stands there; `zxid` changed its data last */
+    CLIENT_EVENT_READY,  /* what was told since ARMED or LAGGED is the tree at `zxid` */
 };
 
 struct client_event {
@@ -142,7 +144,7 @@ struct client_event {
     uint64_t handle;   /* of the watch */
     uint64_t zxid;
     struct bytes path; /* borrowed for the call */
-    struct bytes data; /* CREATED, CHANGED of a watch with `value`; NULL: null data */
+    struct bytes data; /* CREATED, CHANGED, NODE of a watch with `value`; NULL: null data */
     int code;          /* ENDED */
 };
 
@@ -151,9 +153,13 @@ typedef void (*client_watch_fn)(void *ctx, const struct client_event *e);
 
 struct client_watch {
     struct bytes path;
-    bool data, children; /* what of the node; at least one */
+    bool data, children; /* what of the node; at least one, unless it is recursive */
+    bool recursive;      /* data of the node and of all below it; without children */
     bool once;           /* ends with its first event */
     bool value;          /* events carry the data */
+    bool snapshot;       /* what stands there is told first; without children and once */
+    uint64_t since;      /* begins behind this zxid, seen by an earlier life; 0 = now. Goes
+                          * without snapshot. What was missed comes before ARMED */
     client_watch_fn fn;
     void *ctx;
 };
@@ -161,7 +167,9 @@ struct client_watch {
 /* A watch goes on over lost connections, on whichever server: it is armed again from the
  * zxid up to which everything is known to have been told, so that no event is missing and
  * none comes twice; LAGGED says that the servers do not remember that far. Events of a watch
- * come in the order of zxids. ENDED comes when a server refuses the watch, or the core ends
+ * come in the order of zxids. With `snapshot`, NODEs come first, and CREATED, CHANGED and
+ * DELETED among them of what was told already, until READY; after a LAGGED, or when the
+ * connection was lost before READY, all that again. ENDED comes when a server refuses the watch, or the core ends
  * or is freed; not after client_core_unwatch(). A watch that fired and was armed once is
  * gone without an ENDED. Returns the handle, 0 when there are too many; fn is never called
  * from within. */
@@ -169,6 +177,9 @@ uint64_t client_core_watch(struct client_core *c, uint64_t now_ms,
                            const struct client_watch *w);
 /* fn is not called any more. Returns the watch's ctx; NULL for an unknown handle. */
 void *client_core_unwatch(struct client_core *c, uint64_t now_ms, uint64_t handle);
+/* Everything up to this zxid was told: what to begin behind in another life. 0: nothing is
+ * known yet, or there is no such watch. */
+uint64_t client_core_watch_zxid(const struct client_core *c, uint64_t handle);
 
 /* 0 = being opened, ready = 1, or the negative code that ended it for good. */
 int client_core_ready(const struct client_core *c);

@@ -86,6 +86,8 @@ static void on_leader_node(void *ctx, const tl_event *event)
         break;
     case TL_EVENT_CHANGED:
     case TL_EVENT_CHILDREN:
+    case TL_EVENT_NODE:
+    case TL_EVENT_READY:
         break;
     }
 }

@@ -14,7 +14,7 @@ static const char *message_of(const msgpack_object *error, char *room, size_t si
 }
 
 /* Events stand before any answer that shows their change: what an answer names is told. */
-static void zxid_see(struct client_core *c, uint64_t zxid)
+void zxid_see(struct client_core *c, uint64_t zxid)
 {
     if (zxid > c->zxid_seen) c->zxid_seen = zxid;
 }
@@ -63,10 +63,16 @@ static int notification_take(struct client_core *c, uint64_t now_ms,
                              const struct rpc_message *m)
 {
     if (bytes_equal(m->method_name, BYTES_LIT("events"))) {
-        return watches_events_came(c, m->params);
+        return events_came(c, m->params);
+    }
+    if (bytes_equal(m->method_name, BYTES_LIT("nodes"))) {
+        return events_nodes_came(c, m->params);
     }
     if (bytes_equal(m->method_name, BYTES_LIT("lagged"))) {
-        return watches_lagged_came(c, now_ms, m->params);
+        return events_lagged_came(c, now_ms, m->params);
+    }
+    if (bytes_equal(m->method_name, BYTES_LIT("progress"))) {
+        return events_progress_came(c, m->params);
     }
     if (bytes_equal(m->method_name, BYTES_LIT("members"))) {
         if (m->params->via.array.size > 0) members_came(c, &m->params->via.array.ptr[0]);

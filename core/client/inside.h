@@ -4,7 +4,8 @@
  *     control.c   hello, the session's life, renewals, ping: the core's own requests
  *     takeover.c  the end of a forerunner's session, before ours is opened
  *     requests.c  the callers' requests: sending, retrying, ending
- *     watches.c   arming, events, arming again
+ *     watches.c   watches: their life, arming, arming again
+ *     events.c    what a server tells of them
  *     input.c     bytes from the server: which request they answer
  *
  * A connection goes through these stages:
@@ -53,7 +54,12 @@ enum {
     STAY_MS = 500, /* on a server without a quorum: elections last about as long */
 };
 
-enum { WATCHES_ASKED_MAX = LIMIT(1000, 16), LOOK_AFTER_MS = 2000 };
+enum {
+    WATCHES_ASKED_MAX = LIMIT(1000, 16),
+    CHUNK_WATCHES_MAX = LIMIT(500, 8), /* of one request */
+    CHUNK_BYTES_MAX = REQUEST_BYTES_MAX / 4,
+    LOOK_AFTER_MS = 2000,
+};
 
 enum watch_state {
     WATCH_WANTED = 1, /* to be asked for */
@@ -67,11 +73,21 @@ struct watch {
     enum watch_state state;
     uint64_t complete; /* everything up to this zxid was told */
     bool resumes;      /* `complete` means something */
-    bool lagged;       /* it did once, and the servers did not remember that far */
-    uint64_t request;  /* ASKED: its handle */
+    bool announced;    /* ARMED was told, or LAGGED */
+    bool lagged;       /* to be told: the servers did not remember as far as `complete` */
+    bool whole;        /* of a snapshot: READY was told */
+    struct chunk *chunk; /* ASKED: with which others */
     struct client_core *core;
     struct client_watch wish; /* the path is in `text` */
     uint8_t text[];
+};
+
+struct chunk { /* watches that are asked for in one request */
+    struct list link; /* of core->chunks */
+    struct client_core *core;
+    uint64_t request; /* its handle */
+    uint32_t count;
+    uint64_t handles[]; /* some of them may be gone */
 };
 
 #define NEVER UINT64_MAX
@@ -145,8 +161,10 @@ struct client_core {
     uint32_t slots_free_count;
 
     struct list wanted, watches; /* those to be asked for; those asked for and armed */
+    struct list chunks;
     struct watch **watch_slots;
     uint32_t watch_slots_count, watches_count, watches_asked, watch_serial;
+    uint64_t watches_retry_ms; /* none is asked for before; 0 = at once */
     uint32_t watch_slot_hint;  /* where to look for a free one */
     uint64_t zxid_seen;        /* the newest that an answer of this connection named */
     uint64_t look_ms;          /* when the last look was sent, or the connection ready */
@@ -192,16 +210,24 @@ void requests_tick(struct client_core *c, uint64_t now_ms);
 void requests_cancel_again(struct client_core *c, uint64_t now_ms);
 
 /* --- input.c --- */
+void zxid_see(struct client_core *c, uint64_t zxid); /* all events up to it have come */
 void members_came(struct client_core *c, const msgpack_object *map);
 
 /* --- watches.c --- */
+struct watch *watch_find(const struct client_core *c, uint64_t handle);
+void watch_free(struct client_core *c, struct watch *w);
+void watch_complete(struct watch *w, uint64_t zxid); /* everything up to it was told */
+void watch_again(struct client_core *c, struct watch *w); /* it is armed no more */
 void watches_flush(struct client_core *c, uint64_t now_ms);
+uint64_t watches_next_ms(const struct client_core *c); /* NEVER = nothing waits */
 void watches_lost(struct client_core *c); /* the connection: armed no more */
 void watches_end_all(struct client_core *c, int code);
-/* A notification. ERR_BAD_MESSAGE when it is malformed. */
-int watches_events_came(struct client_core *c, const msgpack_object *params);
-int watches_lagged_came(struct client_core *c, uint64_t now_ms,
-                        const msgpack_object *params);
+
+/* --- events.c: notifications. ERR_BAD_MESSAGE when one is malformed --- */
+int events_came(struct client_core *c, const msgpack_object *params);
+int events_nodes_came(struct client_core *c, const msgpack_object *params);
+int events_lagged_came(struct client_core *c, uint64_t now_ms, const msgpack_object *params);
+int events_progress_came(struct client_core *c, const msgpack_object *params);
 
 /* --- core.c --- */
 void core_end(struct client_core *c, int code);

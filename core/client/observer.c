@@ -117,6 +117,8 @@ static void on_event(void *ctx, const tl_event *e)
         tell_end(o, e->code);
         break;
     case TL_EVENT_CHILDREN:
+    case TL_EVENT_NODE:
+    case TL_EVENT_READY:
         break;
     }
 }

@@ -353,26 +353,51 @@ typedef enum tl_event_kind {
     TL_EVENT_ARMED,    /* changes after `zxid` will be told: read now, and miss nothing */
     TL_EVENT_LAGGED,   /* changes up to `zxid` may be missing: read again. It goes on */
     TL_EVENT_ENDED,    /* the last one: refused with `code`, or the client is closed */
+    TL_EVENT_NODE,     /* SNAPSHOT: stands there; transaction `zxid` changed its data last */
+    TL_EVENT_READY,    /* SNAPSHOT: what was told adds up to the tree at `zxid` */
 } tl_event_kind;
 
 typedef struct tl_event {
     tl_event_kind kind;
     const char *path; /* borrowed for the call, and so is data */
     uint64_t zxid;
-    const void *data; /* TL_WATCH_VALUE: of CREATED and CHANGED; NULL: null data */
+    const void *data; /* TL_WATCH_VALUE: of CREATED, CHANGED, NODE; NULL: null data */
     size_t len;
     int code; /* ENDED */
 } tl_event;
 
 /* DATA: the node created, changed, deleted; it need not be there. CHILDREN: children
- * created or deleted. ONCE: it ends with its first event. VALUE: events carry the data. */
-enum { TL_WATCH_DATA = 1, TL_WATCH_CHILDREN = 2, TL_WATCH_ONCE = 4, TL_WATCH_VALUE = 8 };
+ * created or deleted. ONCE: it ends with its first event. VALUE: events carry the data.
+ * RECURSIVE: as DATA, of the node and of all below it; not with CHILDREN.
+ * SNAPSHOT: what stands there is told first, however much that is, in place of reading it:
+ * ARMED, a NODE for each (with RECURSIVE of all below, each behind its parent), then READY.
+ * Changes between ARMED and READY are told of nodes that were told already, so a program that
+ * keeps a map just goes on: at READY its map is the tree at that zxid, and then follows each
+ * transaction. LAGGED: empty the map; all of it is told again, until another READY. Not with
+ * CHILDREN and ONCE. */
+enum {
+    TL_WATCH_DATA = 1,
+    TL_WATCH_CHILDREN = 2,
+    TL_WATCH_ONCE = 4,
+    TL_WATCH_VALUE = 8,
+    TL_WATCH_RECURSIVE = 16,
+    TL_WATCH_SNAPSHOT = 32,
+};
 
 typedef void (*tl_watch_fn)(void *ctx, const tl_event *event);
 
-/* Returns at once; ARMED comes when a server has it. flags 0: DATA. TL_BUSY: too many. */
+/* Returns at once; ARMED comes when a server has it. flags 0: DATA. TL_BUSY: too many.
+ * TL_BAD_OPTION: flags that do not go together. */
 int tl_watch(tl_client *c, const char *path, unsigned flags, tl_watch_fn fn, void *ctx,
              uint64_t *handle);
+/* The same, going on from an earlier life that had seen everything up to `since`: what came
+ * after it is told before ARMED, or LAGGED says that servers do not remember. Not with
+ * SNAPSHOT. */
+int tl_watch_since(tl_client *c, const char *path, unsigned flags, uint64_t since,
+                   tl_watch_fn fn, void *ctx, uint64_t *handle);
+/* Everything up to this zxid was told, if nothing happened too: it rises while nothing is
+ * heard. What to keep for tl_watch_since(). 0: nothing is known yet. */
+uint64_t tl_watch_zxid(tl_client *c, uint64_t handle);
 /* When it has returned, fn is not called any more. An unknown handle is fine. */
 void tl_unwatch(tl_client *c, uint64_t handle);
 

@@ -20,12 +20,13 @@ SAME(CHILDREN);
 SAME(ARMED);
 SAME(LAGGED);
 SAME(ENDED);
+SAME(NODE);
+SAME(READY);
 
 static bool is_last(const struct told *told, const struct client_event *e)
 {
-    const bool state = e->kind == CLIENT_EVENT_ARMED || e->kind == CLIENT_EVENT_LAGGED;
-
-    return e->kind == CLIENT_EVENT_ENDED || (told->once && !state);
+    return e->kind == CLIENT_EVENT_ENDED ||
+           (told->once && e->kind <= CLIENT_EVENT_CHILDREN);
 }
 
 /* Of the last event the core has forgotten the watch already; of any other one the program
@@ -49,7 +50,7 @@ static void on_event(void *ctx, const struct client_event *e)
     if (last) free(told);
 }
 
-static uint64_t watch(struct told *told, const char *path, unsigned flags)
+static uint64_t watch(struct told *told, const char *path, unsigned flags, uint64_t since)
 {
     const unsigned what = flags & (TL_WATCH_DATA | TL_WATCH_CHILDREN);
     tl_client *c = told->client;
@@ -61,8 +62,11 @@ static uint64_t watch(struct told *told, const char *path, unsigned flags)
         &(struct client_watch){ .path = buf_bytes(&full),
                                 .data = what == 0 || (what & TL_WATCH_DATA) != 0,
                                 .children = (what & TL_WATCH_CHILDREN) != 0,
+                                .recursive = (flags & TL_WATCH_RECURSIVE) != 0,
                                 .once = told->once,
                                 .value = (flags & TL_WATCH_VALUE) != 0,
+                                .snapshot = (flags & TL_WATCH_SNAPSHOT) != 0,
+                                .since = since,
                                 .fn = on_event,
                                 .ctx = told });
     buf_fini(&full);
@@ -70,12 +74,32 @@ static uint64_t watch(struct told *told, const char *path, unsigned flags)
     return handle;
 }
 
+static const char *flags_refusal(unsigned flags, uint64_t since)
+{
+    if ((flags & TL_WATCH_RECURSIVE) != 0 && (flags & TL_WATCH_CHILDREN) != 0) {
+        return "a recursive watch tells of the children as nodes: leave CHILDREN out";
+    }
+    if ((flags & TL_WATCH_SNAPSHOT) != 0 &&
+        ((flags & (TL_WATCH_CHILDREN | TL_WATCH_ONCE)) != 0 || since != 0)) {
+        return "a snapshot goes not with CHILDREN, ONCE or a zxid to begin at";
+    }
+    return NULL;
+}
+
 int tl_watch(tl_client *c, const char *path, unsigned flags, tl_watch_fn fn, void *ctx,
              uint64_t *handle)
 {
+    return tl_watch_since(c, path, flags, 0, fn, ctx, handle);
+}
+
+int tl_watch_since(tl_client *c, const char *path, unsigned flags, uint64_t since,
+                   tl_watch_fn fn, void *ctx, uint64_t *handle)
+{
+    const char *why = flags_refusal(flags, since);
     struct told *told;
 
     *handle = 0;
+    if (why != NULL) return client_fail(ERR_BAD_OPTION, why);
     if (path == NULL || path[0] != '/') {
         return client_fail(ERR_BAD_PATH, "a path begins with a slash");
     }
@@ -83,7 +107,7 @@ int tl_watch(tl_client *c, const char *path, unsigned flags, tl_watch_fn fn, voi
     told = mem_alloc(sizeof *told);
     *told = (struct told){ c, fn, ctx, (flags & TL_WATCH_ONCE) != 0 };
     client_lock(c);
-    if (!c->freeing) *handle = watch(told, path, flags);
+    if (!c->freeing) *handle = watch(told, path, flags, since);
     client_unlock(c);
     if (*handle != 0) return 0;
     free(told);
@@ -96,4 +120,13 @@ void tl_unwatch(tl_client *c, uint64_t handle)
     free(client_core_unwatch(c->core, client_now_ms(), handle));
     turn_wake(c);
     client_unlock(c);
+}
+
+uint64_t tl_watch_zxid(tl_client *c, uint64_t handle)
+{
+    client_lock(c);
+    const uint64_t zxid = client_core_watch_zxid(c->core, handle);
+
+    client_unlock(c);
+    return zxid;
 }

@@ -1,8 +1,8 @@
 /* Watches. Up to which zxid a watch is complete is known from its own events, from the
- * answer that armed it, and, while it is armed, from any answer of its connection that
- * names a zxid: events stand before it. A lost connection carries that over to the next
- * one, where the watch is armed `since` then; what comes twice all the same (a request that
- * was sent again) is known by its zxid. */
+ * answer that armed it, and, while it is armed, from whatever names a zxid on its connection:
+ * events stand before it. A lost connection carries that over to the next one, where the
+ * watch is armed `since` then, together with all that know the same; what comes twice all the
+ * same (a request that was sent again) is known by its zxid. */
 #include <stdlib.h>
 
 #include "core/base/check.h"
@@ -19,7 +19,7 @@ static uint32_t slot_of(uint64_t handle)
     return (uint32_t) (handle & ((1u << SLOT_BITS) - 1));
 }
 
-static struct watch *watch_find(const struct client_core *c, uint64_t handle)
+struct watch *watch_find(const struct client_core *c, uint64_t handle)
 {
     const uint32_t slot = slot_of(handle);
     struct watch *w = slot < c->watch_slots_count ? c->watch_slots[slot] : NULL;
@@ -50,17 +50,14 @@ static void slot_take(struct client_core *c, struct watch *w)
 
 /* --- one watch --- */
 
-/* Out of what it is counted in; its request is forgotten. */
+/* Out of what it is counted in. */
 static void watch_leave(struct client_core *c, struct watch *w)
 {
-    if (w->state == WATCH_ASKED) {
-        c->watches_asked--;
-        client_core_cancel(c, w->request);
-    }
+    if (w->state == WATCH_ASKED) c->watches_asked--;
     list_remove(&w->link);
 }
 
-static void watch_free(struct client_core *c, struct watch *w)
+void watch_free(struct client_core *c, struct watch *w)
 {
     watch_leave(c, w);
     c->watch_slots[slot_of(w->handle)] = NULL;
@@ -76,7 +73,7 @@ static void watch_want(struct client_core *c, struct watch *w)
     w->state = WATCH_WANTED;
 }
 
-static void complete_to(struct watch *w, uint64_t zxid)
+void watch_complete(struct watch *w, uint64_t zxid)
 {
     if (!w->resumes || zxid > w->complete) w->complete = zxid;
     w->resumes = true;
@@ -103,27 +100,40 @@ static void watch_end(struct client_core *c, struct watch *w, int code)
                                     .code = code });
 }
 
+/* What a snapshot told so far is worth nothing unless it is whole: it is told anew. */
+void watch_again(struct client_core *c, struct watch *w)
+{
+    if (w->wish.snapshot && !w->whole) {
+        w->lagged |= w->announced;
+        w->resumes = false;
+    }
+    watch_want(c, w);
+}
+
 /* --- arming --- */
 
-static void watch_answered(void *ctx, int code, const char *message,
-                           const msgpack_object *result)
+static void watch_answered(struct client_core *c, struct watch *w, int code, uint64_t zxid)
 {
-    struct watch *w = ctx;
-    struct client_core *c = w->core;
-    const uint64_t zxid = rpc_uint(rpc_member(result, "zxid"), 0);
-    const bool first = !w->resumes;
-
-    (void) message;
     CHECK(w->state == WATCH_ASKED);
     c->watches_asked--;
+    w->chunk = NULL;
     if (code == 0) {
+        const bool told = w->announced && !w->lagged;
+        const bool lagged = w->lagged;
+
         w->state = WATCH_ARMED;
-        complete_to(w, zxid);
-        if (first) tell(w, w->lagged ? CLIENT_EVENT_LAGGED : CLIENT_EVENT_ARMED, zxid);
-    } else if (code == ERR_LAGGED && !first) {
+        w->announced = true;
+        w->lagged = false;
+        watch_complete(w, zxid);
+        if (!told) tell(w, lagged ? CLIENT_EVENT_LAGGED : CLIENT_EVENT_ARMED, zxid);
+    } else if (code == ERR_LAGGED && w->resumes) {
         /* Told when it is armed again: what is read from then on has no gap behind it. */
-        w->resumes = false;
+        w->resumes = w->whole = false;
         w->lagged = true;
+        watch_want(c, w);
+    } else if (code == ERR_BUSY) {
+        /* By itself, among others that were armed; input came just now. */
+        c->watches_retry_ms = core_retry_ms(c, c->quiet_since_ms);
         watch_want(c, w);
     } else {
         w->state = WATCH_WANTED; /* its request is over */
@@ -131,48 +141,180 @@ static void watch_answered(void *ctx, int code, const char *message,
     }
 }
 
-static void put_flag(struct buf *b, const char *name, bool on)
+static int refusal_of(const msgpack_object *refused, uint64_t handle)
 {
-    pack_cstr(b, name);
-    pack_bool(b, on);
+    if (refused == NULL || refused->type != MSGPACK_OBJECT_ARRAY) return 0;
+    for (uint32_t i = 0; i < refused->via.array.size; i++) {
+        const msgpack_object *at = &refused->via.array.ptr[i];
+
+        if (at->type != MSGPACK_OBJECT_ARRAY || at->via.array.size < 2) continue;
+        if (rpc_uint(&at->via.array.ptr[0], 0) != handle) continue;
+        return (int) rpc_int(&at->via.array.ptr[1], ERR_BAD_MESSAGE);
+    }
+    return 0;
 }
 
-static void watch_ask(struct client_core *c, uint64_t now_ms, struct watch *w)
+static void chunk_free(struct chunk *chunk)
+{
+    list_remove(&chunk->link);
+    free(chunk);
+}
+
+static void chunk_answered(void *ctx, int code, const char *message,
+                           const msgpack_object *result)
+{
+    struct chunk *chunk = ctx;
+    struct client_core *c = chunk->core;
+    const uint64_t zxid = rpc_uint(rpc_member(result, "zxid"), 0);
+    const msgpack_object *refused = rpc_member(result, "refused");
+
+    (void) message;
+    for (uint32_t i = 0; i < chunk->count; i++) {
+        struct watch *w = watch_find(c, chunk->handles[i]);
+
+        if (w == NULL || w->chunk != chunk) continue;
+        watch_answered(c, w, code != 0 ? code : refusal_of(refused, w->handle), zxid);
+    }
+    chunk_free(chunk);
+}
+
+static uint32_t put_flag(struct buf *b, const char *name, bool on)
+{
+    if (!on) return 0;
+    pack_cstr(b, name);
+    pack_bool(b, true);
+    return 1;
+}
+
+/* The pairs that say what is wished; returns how many. */
+static uint32_t put_wish(struct buf *b, const struct client_watch *wish)
+{
+    uint32_t count = put_flag(b, "children", wish->children);
+
+    if (!wish->data && !wish->recursive) {
+        pack_cstr(b, "data");
+        pack_bool(b, false);
+        count++;
+    }
+    count += put_flag(b, "recursive", wish->recursive);
+    count += put_flag(b, "once", wish->once);
+    return count + put_flag(b, "value", wish->value);
+}
+
+static void chunk_send(struct client_core *c, uint64_t now_ms, struct chunk *chunk,
+                       struct client_request *request, bool resumes, uint64_t since,
+                       struct buf *options)
+{
+    if (resumes) {
+        pack_cstr(options, "since");
+        pack_uint(options, since);
+        request->options_count++;
+    }
+    request->options = buf_bytes(options);
+    request->done = chunk_answered;
+    request->ctx = chunk;
+    chunk->request = client_core_request(c, now_ms, request);
+}
+
+/* One alone. */
+static void watch_ask(struct client_core *c, uint64_t now_ms, struct chunk *chunk,
+                      const struct watch *w)
 {
     struct buf params = { 0 }, options = { 0 };
+    struct client_request request = { .method = METHOD_WATCH, .args_count = 2 };
 
     pack_str(&params, w->wish.path);
     pack_uint(&params, w->handle);
-    put_flag(&options, "data", w->wish.data);
-    put_flag(&options, "children", w->wish.children);
-    put_flag(&options, "once", w->wish.once);
-    put_flag(&options, "value", w->wish.value);
-    if (w->resumes) {
-        pack_cstr(&options, "since");
-        pack_uint(&options, w->complete);
-    }
-    list_remove(&w->link);
-    list_push(&c->watches, &w->link);
-    w->state = WATCH_ASKED;
-    c->watches_asked++;
-
-    const struct client_request request = { .method = METHOD_WATCH,
-                                            .params = buf_bytes(&params),
-                                            .options = buf_bytes(&options),
-                                            .args_count = 2,
-                                            .options_count = w->resumes ? 5 : 4,
-                                            .done = watch_answered,
-                                            .ctx = w };
-    w->request = client_core_request(c, now_ms, &request);
+    request.options_count = put_wish(&options, &w->wish);
+    request.options_count +=
+        put_flag(&options, "snapshot", w->wish.snapshot && !w->resumes);
+    request.params = buf_bytes(&params);
+    chunk_send(c, now_ms, chunk, &request, w->resumes, w->complete, &options);
     buf_fini(&params);
     buf_fini(&options);
 }
 
+static void put_entry(struct buf *b, const struct watch *w, struct buf *room)
+{
+    buf_clear(room);
+    const uint32_t pairs = put_wish(room, &w->wish);
+
+    pack_array(b, 2u + (pairs > 0));
+    pack_uint(b, w->handle);
+    pack_str(b, w->wish.path);
+    if (pairs == 0) return;
+    pack_map(b, pairs);
+    buf_put_bytes_raw(b, buf_bytes(room));
+}
+
+/* Several that begin at the same zxid, or now. */
+static void chunk_ask(struct client_core *c, uint64_t now_ms, struct chunk *chunk,
+                      const struct watch *first)
+{
+    struct buf params = { 0 }, options = { 0 }, room = { 0 };
+    struct client_request request = { .method = METHOD_WATCH_MANY, .args_count = 1 };
+
+    pack_array(&params, chunk->count);
+    for (uint32_t i = 0; i < chunk->count; i++) {
+        put_entry(&params, watch_find(c, chunk->handles[i]), &room);
+    }
+    request.params = buf_bytes(&params);
+    chunk_send(c, now_ms, chunk, &request, first->resumes, first->complete, &options);
+    buf_fini(&params);
+    buf_fini(&options);
+    buf_fini(&room);
+}
+
+static bool go_together(const struct watch *a, const struct watch *b)
+{
+    return !a->wish.snapshot && !b->wish.snapshot && a->resumes == b->resumes &&
+           (!a->resumes || a->complete == b->complete);
+}
+
+/* Takes the first that is wanted and those behind it that go with it. */
+static struct chunk *chunk_new(struct client_core *c)
+{
+    const struct watch *first = LIST_FIRST(&c->wanted, struct watch, link);
+    struct chunk *chunk =
+        mem_zalloc(sizeof *chunk + CHUNK_WATCHES_MAX * sizeof chunk->handles[0]);
+    size_t bytes = 0;
+
+    chunk->core = c;
+    list_push(&c->chunks, &chunk->link);
+    while (!list_empty(&c->wanted) && chunk->count < CHUNK_WATCHES_MAX &&
+           bytes < CHUNK_BYTES_MAX) {
+        struct watch *w = LIST_FIRST(&c->wanted, struct watch, link);
+
+        if (w != first && !go_together(first, w)) break;
+        bytes += w->wish.path.len;
+        list_remove(&w->link);
+        list_push(&c->watches, &w->link);
+        w->state = WATCH_ASKED;
+        w->chunk = chunk;
+        c->watches_asked++;
+        chunk->handles[chunk->count++] = w->handle;
+    }
+    return chunk;
+}
+
+uint64_t watches_next_ms(const struct client_core *c)
+{
+    const bool waits = c->stage == CLIENT_READY && !list_empty(&c->wanted);
+
+    return waits && c->watches_retry_ms != 0 ? c->watches_retry_ms : NEVER;
+}
+
 void watches_flush(struct client_core *c, uint64_t now_ms)
 {
+    if (now_ms < c->watches_retry_ms) return;
+    c->watches_retry_ms = 0;
     while (c->stage == CLIENT_READY && !list_empty(&c->wanted) &&
            c->watches_asked < WATCHES_ASKED_MAX) {
-        watch_ask(c, now_ms, LIST_FIRST(&c->wanted, struct watch, link));
+        const struct watch *first = LIST_FIRST(&c->wanted, struct watch, link);
+        struct chunk *chunk = chunk_new(c);
+
+        if (chunk->count == 1) watch_ask(c, now_ms, chunk, first);
+        else chunk_ask(c, now_ms, chunk, first);
     }
 }
 
@@ -184,6 +326,8 @@ uint64_t client_core_watch(struct client_core *c, uint64_t now_ms,
     if (c->watches_count == CLIENT_WATCHES_MAX || c->ended != 0) return 0;
     w = mem_alloc(sizeof *w + wish->path.len);
     *w = (struct watch){ .state = WATCH_WANTED, .core = c, .wish = *wish };
+    w->complete = wish->since;
+    w->resumes = wish->since != 0;
     memcpy(w->text, wish->path.ptr, wish->path.len);
     w->wish.path.ptr = w->text;
     list_init(&w->link);
@@ -214,20 +358,38 @@ void *client_core_unwatch(struct client_core *c, uint64_t now_ms, uint64_t handl
     return ctx;
 }
 
+uint64_t client_core_watch_zxid(const struct client_core *c, uint64_t handle)
+{
+    const struct watch *w = watch_find(c, handle);
+
+    if (w == NULL || !w->resumes || (w->wish.snapshot && !w->whole)) return 0;
+    return w->state == WATCH_ARMED && c->zxid_seen > w->complete ? c->zxid_seen
+                                                                 : w->complete;
+}
+
 /* --- the end of a connection, of the core --- */
+
+/* What was asked is asked anew rather than again: it may be complete further by now. */
+static void chunks_drop(struct client_core *c)
+{
+    while (!list_empty(&c->chunks)) {
+        struct chunk *chunk = LIST_FIRST(&c->chunks, struct chunk, link);
+
+        client_core_cancel(c, chunk->request);
+        chunk_free(chunk);
+    }
+}
 
 void watches_lost(struct client_core *c)
 {
+    chunks_drop(c);
     LIST_EACH_SAFE(at, after, &c->watches) {
         struct watch *w = CONTAINER_OF(at, struct watch, link);
 
-        if (w->state == WATCH_ARMED) complete_to(w, c->zxid_seen);
-        if (w->state == WATCH_ASKED) {
-            /* Asked anew rather than again: it may be complete further by now. */
-            client_core_cancel(c, w->request);
-            c->watches_asked--;
-        }
-        watch_want(c, w);
+        if (w->state == WATCH_ARMED) watch_complete(w, c->zxid_seen);
+        if (w->state == WATCH_ASKED) c->watches_asked--;
+        w->chunk = NULL;
+        watch_again(c, w);
     }
 }
 
@@ -235,97 +397,10 @@ void watches_end_all(struct client_core *c, int code)
 {
     struct list *const lists[] = { &c->wanted, &c->watches };
 
+    chunks_drop(c);
     for (int i = 0; i < 2; i++) {
         while (!list_empty(lists[i])) {
             watch_end(c, LIST_FIRST(lists[i], struct watch, link), code);
         }
     }
-}
-
-/* --- events --- */
-
-static bool kind_read(const msgpack_object *o, enum client_event_kind *kind)
-{
-    static const char *const names[] = { "created", "changed", "deleted", "children" };
-
-    for (int i = 0; i < 4; i++) {
-        *kind = (enum client_event_kind)(CLIENT_EVENT_CREATED + i);
-        if (bytes_equal(rpc_bytes(o), bytes_str(names[i]))) return true;
-    }
-    return false;
-}
-
-static bool event_read(const msgpack_object *o, struct client_event *e)
-{
-    const msgpack_object *part = o->via.array.ptr;
-
-    if (o->type != MSGPACK_OBJECT_ARRAY || o->via.array.size < 3) return false;
-    if (!kind_read(&part[1], &e->kind)) return false;
-    e->handle = rpc_uint(&part[0], 0);
-    e->path = rpc_bytes(&part[2]);
-    e->data = o->via.array.size > 3 ? rpc_bytes(&part[3]) : (struct bytes){ 0 };
-    return e->path.ptr != NULL;
-}
-
-/* B5. One transaction may have several events for one watch, all in one notification: only
- * once all are told is the watch complete up to it. */
-static void event_tell(struct client_core *c, const struct client_event *e)
-{
-    struct watch *w = watch_find(c, e->handle);
-
-    if (w == NULL || (w->resumes && e->zxid <= w->complete)) return;
-    const struct client_watch wish = w->wish;
-
-    if (wish.once) watch_free(c, w);
-    wish.fn(wish.ctx, e);
-}
-
-static void events_passed(struct client_core *c, const msgpack_object_array *list,
-                          uint64_t zxid)
-{
-    struct client_event e;
-
-    for (uint32_t i = 0; i < list->size; i++) {
-        struct watch *w = event_read(&list->ptr[i], &e) ? watch_find(c, e.handle) : NULL;
-
-        if (w != NULL) complete_to(w, zxid);
-    }
-}
-
-int watches_events_came(struct client_core *c, const msgpack_object *params)
-{
-    const msgpack_object *at = params->via.array.ptr;
-    struct client_event e;
-
-    if (params->via.array.size < 2 || at[1].type != MSGPACK_OBJECT_ARRAY) {
-        return ERR_BAD_MESSAGE;
-    }
-    const uint64_t zxid = rpc_uint(&at[0], 0);
-
-    for (uint32_t i = 0; i < at[1].via.array.size; i++) {
-        e = (struct client_event){ .zxid = zxid };
-        if (!event_read(&at[1].via.array.ptr[i], &e)) return ERR_BAD_MESSAGE;
-        e.zxid = zxid;
-        event_tell(c, &e);
-    }
-    events_passed(c, &at[1].via.array, zxid);
-    return 0;
-}
-
-/* The server dropped what was armed there, having sent everything up to that zxid. */
-int watches_lagged_came(struct client_core *c, uint64_t now_ms,
-                        const msgpack_object *params)
-{
-    if (params->via.array.size < 1) return ERR_BAD_MESSAGE;
-    const uint64_t zxid = rpc_uint(&params->via.array.ptr[0], 0);
-
-    LIST_EACH_SAFE(at, after, &c->watches) {
-        struct watch *w = CONTAINER_OF(at, struct watch, link);
-
-        if (w->state != WATCH_ARMED) continue;
-        complete_to(w, zxid);
-        watch_want(c, w);
-    }
-    watches_flush(c, now_ms);
-    return 0;
 }

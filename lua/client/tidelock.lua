@@ -136,11 +136,19 @@ local WAIT <const> = { wait_ms = "integer" }
 -- @param options.data      the node created, changed, deleted; the default
 -- @param options.children  children created or deleted
 -- @param options.value     events of data bear the data
+-- @param options.recursive data of the node and of all below it; goes without children
+-- @param options.snapshot  what stands there is told first, in place of reading it; goes
+--         without children and since
+-- @param options.since     go on from an earlier life that had seen all up to this zxid
 -- @return a watch, which may be <close>d, or nil, err. watch:next(timeout_ms) waits for the
 --         next event {kind = "created" | "changed" | "deleted" | "children" | "armed" |
---         "lagged", path, zxid, data}. "armed" comes first: read then, and nothing is
---         missed. "lagged": some may be missing, read again. nil, err with code "timeout"
---         when none came, or why there will be no more. watch:close() ends it
+--         "lagged" | "node" | "ready", path, zxid, data}. "armed" comes first: read then, and
+--         nothing is missed. "lagged": some may be missing, read again. nil, err with code "timeout"
+--         when none came, or why there will be no more. watch:close() ends it. watch:zxid():
+--         all up to it was given by next(); it rises while nothing happens. With
+--         options.snapshot, "armed" is followed by a "node" for each that stands there and by
+--         "ready": what was told so far adds up to the tree at that zxid. "lagged" then
+--         says that all of it is told again
 
 --- How the session does.
 -- @function client:session

@@ -1,5 +1,6 @@
 /* Watches: the client's thread tells events, which wait in a queue until next() takes them.
- * A queue that nobody empties is dropped at its limit for one event, "lagged". */
+ * A queue that nobody empties is dropped at its limit for one event, "lagged"; a snapshot is
+ * then asked for anew when next() has emptied it. */
 #include <errno.h>
 #include <lauxlib.h>
 #include <pthread.h>
@@ -14,6 +15,8 @@
 enum {
     QUEUE_COUNT_MAX = 10000,
     QUEUE_BYTES_MAX = 16 << 20, /* of data */
+    SNAPSHOT_COUNT_MAX = 1000000, /* of one with a snapshot, which comes at a stroke */
+    SNAPSHOT_BYTES_MAX = 64 << 20,
 };
 
 struct told {
@@ -28,11 +31,14 @@ struct told {
 struct watch {
     uint64_t handle; /* 0: there is none (any more) */
     bool with_value;
+    unsigned flags;
+    char *path;
 
     pthread_mutex_t lock; /* what follows belongs to both threads */
     pthread_cond_t came;
     struct told *first, **end;
     size_t count, bytes;
+    bool dropped; /* some of a snapshot: the rest of it means nothing */
     int ended; /* why nothing more comes, once the queue is empty; 0 = more may come */
 };
 
@@ -80,6 +86,15 @@ static struct told *queue_take(struct watch *w)
     return t;
 }
 
+static bool has_room(const struct watch *w, const tl_event *e)
+{
+    const bool all = (w->flags & TL_WATCH_SNAPSHOT) != 0;
+    const size_t count_max = all ? SNAPSHOT_COUNT_MAX : QUEUE_COUNT_MAX;
+    const size_t bytes_max = all ? SNAPSHOT_BYTES_MAX : QUEUE_BYTES_MAX;
+
+    return w->count < count_max && w->bytes + e->len <= bytes_max;
+}
+
 /* Called on the client's thread, or within tl_close(). */
 static void on_event(void *ctx, const tl_event *e)
 {
@@ -88,10 +103,13 @@ static void on_event(void *ctx, const tl_event *e)
     pthread_mutex_lock(&w->lock);
     if (e->kind == TL_EVENT_ENDED) {
         w->ended = e->code == 0 ? TL_CLOSED : e->code;
-    } else if (w->count < QUEUE_COUNT_MAX && w->bytes + e->len <= QUEUE_BYTES_MAX) {
+    } else if (w->dropped) {
+        MAYBE(e->kind == TL_EVENT_LAGGED);
+    } else if (has_room(w, e)) {
         queue_put(w, e);
     } else {
         queue_clear(w);
+        w->dropped = (w->flags & TL_WATCH_SNAPSHOT) != 0;
         queue_put(w, &(tl_event){ .kind = TL_EVENT_LAGGED,
                                   .path = e->path,
                                   .zxid = e->zxid });
@@ -140,7 +158,10 @@ static void push_event(lua_State *L, const struct watch *w, const struct told *t
                                          [TL_EVENT_DELETED] = "deleted",
                                          [TL_EVENT_CHILDREN] = "children",
                                          [TL_EVENT_ARMED] = "armed",
-                                         [TL_EVENT_LAGGED] = "lagged" };
+                                         [TL_EVENT_LAGGED] = "lagged",
+                                         [TL_EVENT_NODE] = "node",
+                                         [TL_EVENT_READY] = "ready" };
+    const bool data = t->kind <= TL_EVENT_CHANGED || t->kind == TL_EVENT_NODE;
 
     lua_createtable(L, 0, 4);
     lua_pushstring(L, kinds[t->kind]);
@@ -149,13 +170,35 @@ static void push_event(lua_State *L, const struct watch *w, const struct told *t
     lua_setfield(L, -2, "path");
     lua_pushinteger(L, (lua_Integer) t->zxid);
     lua_setfield(L, -2, "zxid");
-    if (!w->with_value || t->kind > TL_EVENT_CHANGED) return;
+    if (!w->with_value || !data) return;
     if (t->has_data) {
         lua_pushlstring(L, t->text + t->path_len, t->data_len);
     } else {
         codec_push_null(L);
     }
     lua_setfield(L, -2, "data");
+}
+
+/* Asks anew for a snapshot whose queue was dropped, and which has just told "lagged". */
+static void watch_renew(lua_State *L, struct watch *w)
+{
+    pthread_mutex_lock(&w->lock);
+    const bool due = w->dropped && w->ended == 0;
+
+    pthread_mutex_unlock(&w->lock);
+    if (!due) return;
+    lua_getiuservalue(L, 1, 1);
+    tl_client *tl = client_open(L, -1);
+
+    lua_pop(L, 1);
+    if (tl == NULL) return;
+    tl_unwatch(tl, w->handle);
+    w->dropped = false; /* nobody else looks at it now */
+    const int code = tl_watch(tl, w->path, w->flags, on_event, w, &w->handle);
+
+    pthread_mutex_lock(&w->lock);
+    if (code != 0) w->ended = code;
+    pthread_mutex_unlock(&w->lock);
 }
 
 static int watch_next(lua_State *L)
@@ -173,6 +216,7 @@ static int watch_next(lua_State *L)
     if (t == NULL) return fail_plainly(L, code);
     push_event(L, w, t);
     scratch_drop(s);
+    watch_renew(L, w);
     return 1;
 }
 
@@ -196,11 +240,33 @@ static int watch_close(lua_State *L)
     return 1;
 }
 
+/* Everything up to it was told to the client; what next() has not given yet is not counted. */
+static int watch_zxid(lua_State *L)
+{
+    struct watch *w = luaL_checkudata(L, 1, WATCH);
+    uint64_t zxid = 0;
+
+    lua_getiuservalue(L, 1, 1);
+    tl_client *tl = client_open(L, -1);
+
+    if (tl != NULL && w->handle != 0) zxid = tl_watch_zxid(tl, w->handle);
+    pthread_mutex_lock(&w->lock);
+    for (const struct told *t = w->first; t != NULL; t = t->next) {
+        if (t->kind > TL_EVENT_CHILDREN) continue;
+        if (t->zxid <= zxid) zxid = t->zxid - 1;
+        break; /* they rise */
+    }
+    pthread_mutex_unlock(&w->lock);
+    lua_pushinteger(L, (lua_Integer) zxid);
+    return 1;
+}
+
 static int watch_collect(lua_State *L)
 {
     struct watch *w = luaL_checkudata(L, 1, WATCH);
 
     watch_close(L);
+    free(w->path);
     pthread_cond_destroy(&w->came);
     pthread_mutex_destroy(&w->lock);
     return 0;
@@ -226,20 +292,28 @@ static struct watch *watch_push(lua_State *L)
 
 int watch_new(lua_State *L)
 {
-    static const char *const names[] = { "data", "children", "value", NULL };
+    static const char *const names[] = { "data",     "children", "value", "recursive",
+                                         "snapshot", "since",    NULL };
     (void) client_open(L, 1); /* it is one */
     const char *path = argument_text(L, 2, "path");
 
     options_check(L, 3, names);
     const unsigned flags = (option_flag(L, 3, "data") ? TL_WATCH_DATA : 0u) |
                            (option_flag(L, 3, "children") ? TL_WATCH_CHILDREN : 0u) |
-                           (option_flag(L, 3, "value") ? TL_WATCH_VALUE : 0u);
+                           (option_flag(L, 3, "value") ? TL_WATCH_VALUE : 0u) |
+                           (option_flag(L, 3, "recursive") ? TL_WATCH_RECURSIVE : 0u) |
+                           (option_flag(L, 3, "snapshot") ? TL_WATCH_SNAPSHOT : 0u);
+    const lua_Integer since = option_integer(L, 3, "since", 0, LUA_MAXINTEGER);
     struct watch *w = watch_push(L);
 
     w->with_value = (flags & TL_WATCH_VALUE) != 0;
+    w->flags = flags;
+    w->path = mem_alloc(strlen(path) + 1);
+    memcpy(w->path, path, strlen(path) + 1);
     tl_client *tl = client_open(L, 1);
     const int code = tl == NULL ? TL_CLOSED
-                                : tl_watch(tl, path, flags, on_event, w, &w->handle);
+                                : tl_watch_since(tl, path, flags, (uint64_t) since,
+                                                 on_event, w, &w->handle);
 
     return code == 0 ? 1 : fail(L, code);
 }
@@ -247,6 +321,7 @@ int watch_new(lua_State *L)
 void watch_setup(lua_State *L)
 {
     static const luaL_Reg methods[] = { { "next", watch_next },
+                                        { "zxid", watch_zxid },
                                         { "close", watch_close },
                                         { NULL, NULL } };
     static const luaL_Reg meta[] = { { "__gc", watch_collect },

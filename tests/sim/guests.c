@@ -200,6 +200,10 @@ static void on_event(void *ctx, const struct client_event *event)
               e->path, event->zxid);
         heard_armed(&e->heard, event->zxid);
         return;
+    case CLIENT_EVENT_NODE:
+    case CLIENT_EVENT_READY:
+        broken(e->guest->world, "guest %u is told of a snapshot of %s", e->guest->id, e->path);
+        return;
     case CLIENT_EVENT_ENDED:
         e->handle = 0;
         if (event->code == ERR_CLOSED) return;

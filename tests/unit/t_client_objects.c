@@ -144,8 +144,10 @@ static void tell_event(struct buf *b, struct bytes kind)
 {
     if (bytes_equal(kind, bytes_str("lagged"))) {
         rpc_notification_begin(b, "lagged");
-        pack_array(b, 1);
+        pack_array(b, 2);
         pack_uint(b, ++zxid);
+        pack_array(b, 1);
+        pack_uint(b, watch_number);
         return;
     }
     rpc_notification_begin(b, "events");
