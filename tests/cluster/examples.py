@@ -124,6 +124,19 @@ def workers_in_lua_do_each_job_once():
 
 
 @rule
+def a_fleet_runs_each_job_once_at_its_time():
+    tidelock("recipe", "put", os.path.join(EXAMPLES, "scheduler.lua"))
+    tidelock("call", "scheduler.put", '{"path": "/cron", "name": "tick", "every": 1000}')
+    fleet = [start("lua5.4", os.path.join(EXAMPLES, "scheduler_worker.lua"), name, "2")
+             for name in ("ann", "bob")]
+    told = "".join(output(p) for p in fleet)
+    times = sorted(int(line.split("\t")[2]) for line in told.splitlines())
+    same(len(set(times)), 4, "each time has one run")
+    same([time % 1000 for time in times], [0] * 4)
+    same(len(tidelock("ls", "/cron-runs").split()), 4, "and one effect")
+
+
+@rule
 def two_shells_lead_one_after_the_other():
     script = os.path.join(EXAMPLES, "leader.sh")
     both = [start("sh", script, name, "3") for name in ("ann", "bob")]

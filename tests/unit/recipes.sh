@@ -17,7 +17,7 @@ result() { # 0 or not, name, file of output
     fi
 }
 
-for tests in recipes/*_test.lua tests/recipes/*_test.lua; do
+for tests in recipes/*_test.lua examples/*_test.lua tests/recipes/*_test.lua; do
     "$tidelock" recipe test "${tests%_test.lua}.lua" > "$dir/out" 2>&1
     result $? "the rules of $(basename "$tests" _test.lua): $(grep -c '^ok' "$dir/out")" "$dir/out"
 done
