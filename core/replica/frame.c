@@ -3,14 +3,15 @@
 #include "core/base/check.h"
 #include "core/base/errors.h"
 
-enum { FRAME_VERSION = 2 };
+enum { FRAME_VERSION = 3 };
 
 /* No state has so many; above it sums of numbers could overflow. */
 #define SNAPSHOT_CHUNKS_MAX (UINT64_C(1) << 48)
 
-void frame_put_request(struct buf *out, uint64_t tag, struct bytes request)
+void frame_put_request(struct buf *out, uint64_t tag, uint64_t flow, struct bytes request)
 {
     buf_put_uint(out, tag);
+    buf_put_uint(out, flow);
     buf_put_bytes(out, request);
 }
 
@@ -60,6 +61,7 @@ void frame_encode(struct buf *out, const struct frame *f)
         return;
     case FRAME_FORWARD_NEXT:
         put_reign(out, f);
+        buf_put_u8(out, f->again);
         return;
     case FRAME_READ_ASK:
         buf_put_uint(out, f->boot);
@@ -92,9 +94,11 @@ void frame_encode(struct buf *out, const struct frame *f)
     CHECK(false);
 }
 
-void frame_next_request(struct reader *items, uint64_t *tag, struct bytes *request)
+void frame_next_request(struct reader *items, uint64_t *tag, uint64_t *flow,
+                        struct bytes *request)
 {
     *tag = read_uint(items);
+    *flow = read_uint(items);
     *request = read_bytes(items, BATCH_BYTES_MAX);
     if (request->ptr == NULL) items->bad = true;
 }
@@ -124,7 +128,7 @@ static void read_reign(struct reader *r, struct frame *f)
  * not look for errors. */
 static void read_items(struct reader *r, struct frame *f)
 {
-    uint64_t count = read_uint(r), tag;
+    uint64_t count = read_uint(r), tag, flow;
     struct bytes request;
 
     if (count > reader_left(r)) r->bad = true;
@@ -133,7 +137,7 @@ static void read_items(struct reader *r, struct frame *f)
     f->items = bytes_of(r->at, reader_left(r));
     for (uint32_t i = 0; i < f->count && !r->bad; i++) {
         if (f->kind == FRAME_FORWARD) {
-            frame_next_request(r, &tag, &request);
+            frame_next_request(r, &tag, &flow, &request);
         } else {
             frame_next_session(r);
         }
@@ -187,6 +191,7 @@ int frame_decode(struct bytes bytes, struct frame *f)
         break;
     case FRAME_FORWARD_NEXT:
         read_reign(&r, f);
+        f->again = read_bool(&r);
         break;
     case FRAME_READ_ASK:
         f->boot = read_uint(&r);

@@ -1,10 +1,11 @@
 /* frame.h -- the bodies of what replicas send each other.
  *
- *     version u8 (2) | kind u8 | by kind, numbers as LEB128:
+ *     version u8 (3) | kind u8 | by kind, numbers as LEB128:
  *     PAXOS         a message of core/paxos/message.h
- *     FORWARD       reign.round reign.node channel number count, count times: tag, request bytes
- *                   (requests number, number + 1, ... of this origin in this reign)
- *     FORWARD_NEXT  reign.round reign.node channel number  (the leader's next expected number)
+ *     FORWARD       reign.round reign.node channel number count, count times: tag, flow,
+ *                   request bytes (requests number, number + 1, ... of this origin in this reign)
+ *     FORWARD_NEXT  reign.round reign.node channel number again u8  (the leader's next expected
+ *                   number; 1: what was sent from there on is missing)
  *     READ_ASK      boot id count, count times: session to renew
  *     READ_OK       boot id index    (read when this slot is applied; answers id)
  *     DIGEST        slot again u8 sum u64  (the sender's digest after the slot; 1: and yours?)
@@ -50,12 +51,13 @@ struct frame {
 
 /* Appends; items are appended by the caller behind it (see frame_put_*), cells as they are. */
 void frame_encode(struct buf *out, const struct frame *f);
-void frame_put_request(struct buf *out, uint64_t tag, struct bytes request);
+void frame_put_request(struct buf *out, uint64_t tag, uint64_t flow, struct bytes request);
 void frame_put_session(struct buf *out, uint64_t session);
 
 /* 0 or ERR_BAD_MESSAGE; borrowed from `bytes`. Items are checked too. */
 int frame_decode(struct bytes bytes, struct frame *f);
-void frame_next_request(struct reader *items, uint64_t *tag, struct bytes *request);
+void frame_next_request(struct reader *items, uint64_t *tag, uint64_t *flow,
+                        struct bytes *request);
 uint64_t frame_next_session(struct reader *items);
 
 const char *frame_name(const struct frame *f);

@@ -16,6 +16,7 @@
 #define CORE_REPLICA_INTERNAL_H
 
 #include "core/base/list.h"
+#include "core/replica/fair.h"
 #include "core/replica/frame.h"
 #include "core/replica/replica.h"
 
@@ -25,6 +26,8 @@ enum {
     /* After so long without a sign of receipt a forward or an ask is sent again. */
     RESEND_MS = 100,
     FORWARD_BYTES_AIM = 256 << 10, /* one frame of forwarded requests, one at least */
+    FORWARDS_MAX = LIMIT(1024, 16), /* requests on their way that the leader has not taken */
+    RESOLVE_MAX = LIMIT(8192, 64), /* requests resolved in one turn: some 25 ms */
     READ_GROUPS_MAX = 256,
     ASKS_MAX = 64 * NODES_MAX,
 };
@@ -32,8 +35,11 @@ enum {
 /* --- writes --- */
 
 struct pending {
-    struct list link;    /* in writes.order */
+    struct list link;    /* in writes.all */
+    struct list by_sent; /* in writes.sent */
+    struct fair_item turn; /* in writes.queue, until it is sent */
     uint64_t tag;        /* the driver's */
+    uint64_t flow;
     uint64_t wire_tag;   /* what the batch bears */
     uint64_t number;     /* in the channel of writes.reign; 0 = not sent there yet */
     bool exposed;        /* was sent in some reign: it may be in a batch */
@@ -46,10 +52,13 @@ struct channel {
     uint64_t id;   /* of the origin's numbering: it rises with every start, and when the
                       origin forgets what it had numbered */
     uint64_t next; /* the number expected next */
+    uint64_t told; /* the one that the origin knows of */
+    uint64_t count, bytes; /* taken, and waiting in the queue */
+    bool starved; /* something found no room: what comes behind it is no news */
 };
 
 struct inbound { /* a forwarded request that waits for room in the open batch */
-    struct list link;
+    struct fair_item turn; /* in writes.queue */
     uint32_t origin;
     uint64_t tag;
     size_t len;
@@ -57,8 +66,13 @@ struct inbound { /* a forwarded request that waits for room in the open batch */
 };
 
 struct writes {
-    struct list order;      /* of struct pending, as submitted */
-    struct list *unsent;    /* the first not sent in this reign; &order = none */
+    struct list all;        /* of struct pending, as submitted */
+    struct list sent;       /* those sent in this reign, by their numbers */
+    struct list *unsent;    /* in `sent`: the first to be sent (again); &sent = none */
+    /* Of pending ones that were not sent in this reign; and, at a leader, of inbound ones. */
+    struct fair queue;
+    bool probing;           /* the leader is silent: one frame, until it says how far it is */
+    uint32_t resolved;      /* in this turn */
     struct ballot reign;    /* the reign that `number`s count in */
     uint64_t number_next;
     uint64_t channel;       /* the id of this numbering */
@@ -71,8 +85,6 @@ struct writes {
     uint64_t count, bytes;
     /* The leader's side. */
     struct channel channels[NODES_MAX];
-    struct list inbox; /* of struct inbound */
-    uint64_t inbox_count, inbox_bytes;
 };
 
 /* --- reads --- */
@@ -210,9 +222,11 @@ void digests_tick(struct replica *r);
 void replica_recall(struct replica *r, uint64_t chosen);
 
 void writes_init(struct writes *w, uint64_t boot);
-void writes_fini(struct writes *w);
+void writes_fini(struct replica *r);
 void writes_turn(struct replica *r);         /* resolve or forward what is at hand */
+void writes_turn_begin(struct replica *r);
 bool writes_resolve(struct replica *r);      /* leader: true when some were resolved */
+bool writes_again(const struct replica *r);  /* some are left that might be resolved */
 bool writes_member_next(const struct replica *r, struct resolver_request *q);
 void writes_member_taken(struct replica *r); /* that one is resolved */
 void writes_refuse(struct replica *r);       /* hopeless: answer those that never left */

@@ -358,6 +358,7 @@ void replica_turn(struct replica *r, struct replica_time time)
 {
     if (!enter(r, time)) return;
     if (r->reign.round == 0 && paxos_role(r->paxos) == PAXOS_LEADING) reign_open(r);
+    writes_turn_begin(r);
     writes_turn(r);
     if (resolves(r)) {
         resolver_turn(r->resolver);
@@ -376,7 +377,7 @@ bool replica_again(const struct replica *r)
 {
     if (r->stopped) return false;
     if (snapshots_again(&r->snapshots)) return true;
-    return resolves(r) && resolver_is_tired(r->resolver);
+    return resolves(r) && (resolver_is_tired(r->resolver) || writes_again(r));
 }
 
 /* --- life --- */
@@ -488,7 +489,7 @@ void replica_free(struct replica *r)
 {
     if (r == NULL) return;
     snapshots_fini(&r->snapshots);
-    writes_fini(&r->writes);
+    writes_fini(r);
     reads_fini(&r->reads);
     replica_unload(r);
     paxos_free(r->paxos);

@@ -143,12 +143,13 @@ void replica_durable(struct replica *r, struct replica_time time, uint64_t seq);
 void replica_peer_down(struct replica *r, struct replica_time time, uint32_t node);
 void replica_peer_up(struct replica *r, struct replica_time time, uint32_t node);
 void replica_turn(struct replica *r, struct replica_time time);
-/* True: scripts used up the turn and requests may be left, so do not sleep before the next. */
+/* True: the turn is used up and requests may be left, so do not sleep before the next. */
 bool replica_again(const struct replica *r);
 
 /* Requests of local clients. `request` is copied. A code at once means: not taken
- * (ERR_BUSY, ERR_NO_QUORUM, ERR_DISK_FULL), and no answer will come. */
-int replica_submit(struct replica *r, struct replica_time time, uint64_t tag,
+ * (ERR_BUSY, ERR_NO_QUORUM, ERR_DISK_FULL), and no answer will come. Those of one flow are
+ * resolved in the order in which they come, flows take turns (fair.h). */
+int replica_submit(struct replica *r, struct replica_time time, uint64_t tag, uint64_t flow,
                    struct bytes request);
 /* A strong read. `session` != 0 renews that session too: then ERR_SESSION_EXPIRED may be the
  * answer, and success means that a confirmed leader extended it after the call. */

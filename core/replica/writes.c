@@ -12,6 +12,9 @@
 enum {
     SLOT_BITS = 16,
     CHANNEL_BITS = 24, /* numberings of one start of a server; the start stands above */
+    /* What one origin may have in the leader's queue. */
+    INBOX_COUNT_MAX = PENDING_COUNT_MAX / NODES_MAX,
+    INBOX_BYTES_MAX = PENDING_BYTES_MAX / NODES_MAX,
 };
 
 static_assert(PENDING_COUNT_MAX <= 1u << SLOT_BITS, "a wire tag has room for the slot");
@@ -21,13 +24,19 @@ static struct pending *pending_of(struct list *link)
     return CONTAINER_OF(link, struct pending, link);
 }
 
+static struct pending *sent_of(struct list *link)
+{
+    return CONTAINER_OF(link, struct pending, by_sent);
+}
+
 /* A wire tag is unique over restarts, since a batch of an earlier life may still be applied:
  * boot in the top 16 bits, a generation in the middle, the slot below. */
 void writes_init(struct writes *w, uint64_t boot)
 {
-    list_init(&w->order);
-    list_init(&w->inbox);
-    w->unsent = &w->order;
+    list_init(&w->all);
+    list_init(&w->sent);
+    fair_init(&w->queue);
+    w->unsent = &w->sent;
     w->number_next = 1;
     w->acked = 1;
     w->channel = boot << CHANNEL_BITS;
@@ -40,50 +49,75 @@ void writes_init(struct writes *w, uint64_t boot)
     w->slots_free_count = PENDING_COUNT_MAX;
 }
 
-static void inbox_clear(struct writes *w)
+static void inbound_drop(struct writes *w, struct inbound *in)
 {
-    LIST_EACH_SAFE(at, after, &w->inbox)
-    {
-        list_remove(at);
-        free(CONTAINER_OF(at, struct inbound, link));
-    }
-    w->inbox_count = w->inbox_bytes = 0;
+    struct channel *c = &w->channels[in->origin - 1];
+
+    c->count--;
+    c->bytes -= in->len;
+    fair_remove(&w->queue, &in->turn);
+    free(in);
 }
 
-void writes_fini(struct writes *w)
+/* Those of others only: they have no place of their own but the queue. */
+static void inbox_clear(struct replica *r)
 {
-    LIST_EACH_SAFE(at, after, &w->order)
+    struct writes *w = &r->writes;
+
+    LIST_EACH(at, &w->all)
     {
-        list_remove(at);
+        if (fair_holds(&pending_of(at)->turn)) fair_remove(&w->queue, &pending_of(at)->turn);
+    }
+    while (w->queue.count > 0) {
+        inbound_drop(w, CONTAINER_OF(fair_first(&w->queue), struct inbound, turn));
+    }
+    LIST_EACH(at, &w->all)
+    {
+        struct pending *p = pending_of(at);
+        if (p->number == 0) fair_push(&w->queue, r->self, p->flow, &p->turn);
+    }
+}
+
+void writes_fini(struct replica *r)
+{
+    struct writes *w = &r->writes;
+
+    inbox_clear(r);
+    LIST_EACH_SAFE(at, after, &w->all)
+    {
+        if (fair_holds(&pending_of(at)->turn)) fair_remove(&w->queue, &pending_of(at)->turn);
         free(pending_of(at));
     }
-    inbox_clear(w);
+    fair_fini(&w->queue);
     free(w->slots);
     free(w->slots_free);
 }
 
-static struct pending *pending_add(struct writes *w, uint64_t tag, struct bytes request)
+static void pending_add(struct replica *r, uint64_t tag, uint64_t flow, struct bytes request)
 {
+    struct writes *w = &r->writes;
     struct pending *p = mem_alloc(sizeof *p + request.len);
     uint32_t slot = w->slots_free[--w->slots_free_count];
 
-    *p = (struct pending){ .tag = tag, .len = request.len };
+    *p = (struct pending){ .tag = tag, .flow = flow, .len = request.len };
     memcpy(p->request, request.ptr, request.len);
     p->wire_tag = ++w->generation << SLOT_BITS | slot;
     CHECK(w->slots[slot] == NULL);
     w->slots[slot] = p;
     w->count++;
     w->bytes += p->len;
-    list_push(&w->order, &p->link);
-    if (w->unsent == &w->order) w->unsent = &p->link;
-    return p;
+    list_init(&p->by_sent);
+    list_push(&w->all, &p->link);
+    fair_push(&w->queue, r->self, flow, &p->turn);
 }
 
 static void pending_drop(struct writes *w, struct pending *p)
 {
     uint32_t slot = (uint32_t) (p->wire_tag & ((1u << SLOT_BITS) - 1));
 
-    if (w->unsent == &p->link) w->unsent = p->link.next;
+    if (w->unsent == &p->by_sent) w->unsent = p->by_sent.next;
+    if (fair_holds(&p->turn)) fair_remove(&w->queue, &p->turn);
+    list_remove(&p->by_sent);
     list_remove(&p->link);
     w->slots[slot] = NULL;
     w->slots_free[w->slots_free_count++] = slot;
@@ -100,7 +134,7 @@ static struct pending *pending_find(const struct writes *w, uint64_t wire_tag)
     return p != NULL && p->wire_tag == wire_tag ? p : NULL;
 }
 
-int replica_submit(struct replica *r, struct replica_time time, uint64_t tag,
+int replica_submit(struct replica *r, struct replica_time time, uint64_t tag, uint64_t flow,
                    struct bytes request)
 {
     struct writes *w = &r->writes;
@@ -112,8 +146,14 @@ int replica_submit(struct replica *r, struct replica_time time, uint64_t tag,
     if (w->slots_free_count == 0 || w->bytes + request.len > PENDING_BYTES_MAX) {
         return ERR_BUSY;
     }
-    pending_add(w, tag, request);
+    pending_add(r, tag, flow, request);
     return 0;
+}
+
+static void acknowledge(struct writes *w, uint64_t next)
+{
+    w->acked = next;
+    w->probing = false;
 }
 
 /* C1: the slot is free from here on, so a second answer finds nobody. */
@@ -128,7 +168,7 @@ void writes_applied(struct replica *r, const struct txn *t, struct bytes result)
     uint64_t tag = p->tag;
 
     /* The leader takes numbers in order, so an answer acknowledges all before it. */
-    if (p->number >= r->writes.acked) r->writes.acked = p->number + 1;
+    if (p->number >= r->writes.acked) acknowledge(&r->writes, p->number + 1);
     pending_drop(&r->writes, p);
     r->io.answer(r->io.ctx, tag, 0, result);
 }
@@ -138,8 +178,9 @@ void writes_applied(struct replica *r, const struct txn *t, struct bytes result)
 void writes_abandon(struct replica *r)
 {
     r->writes.channel++;
-    r->writes.number_next = r->writes.acked = 1;
-    LIST_EACH_SAFE(at, after, &r->writes.order)
+    r->writes.number_next = 1;
+    acknowledge(&r->writes, 1);
+    LIST_EACH_SAFE(at, after, &r->writes.all)
     {
         uint64_t tag = pending_of(at)->tag;
 
@@ -151,7 +192,7 @@ void writes_abandon(struct replica *r)
 /* Only what was never sent is in no batch for certain. */
 void writes_refuse(struct replica *r)
 {
-    LIST_EACH_SAFE(at, after, &r->writes.order)
+    LIST_EACH_SAFE(at, after, &r->writes.all)
     {
         struct pending *p = pending_of(at);
         uint64_t tag = p->tag;
@@ -172,9 +213,18 @@ static void reign_enter(struct replica *r)
     struct writes *w = &r->writes;
 
     w->reign = paxos_ballot(r->paxos);
-    w->number_next = w->acked = 1;
-    w->unsent = w->order.next;
-    LIST_EACH(at, &w->order) pending_of(at)->number = 0;
+    w->number_next = 1;
+    acknowledge(w, 1);
+    LIST_EACH(at, &w->all)
+    {
+        struct pending *p = pending_of(at);
+
+        if (fair_holds(&p->turn)) fair_remove(&w->queue, &p->turn);
+        list_remove(&p->by_sent);
+        p->number = 0;
+        fair_push(&w->queue, r->self, p->flow, &p->turn);
+    }
+    w->unsent = &w->sent;
 }
 
 static struct frame forward_frame(const struct replica *r, enum frame_kind kind,
@@ -186,30 +236,52 @@ static struct frame forward_frame(const struct replica *r, enum frame_kind kind,
                            .number = number };
 }
 
+/* Whose turn it is gets the next number. */
+static struct pending *number_next(struct writes *w)
+{
+    struct pending *p = CONTAINER_OF(fair_first(&w->queue), struct pending, turn);
+
+    fair_remove(&w->queue, &p->turn);
+    p->number = w->number_next++;
+    p->exposed = true;
+    list_push(&w->sent, &p->by_sent);
+    return p;
+}
+
+/* What is new comes behind what is to be sent again, while the leader keeps up. */
+static void take_turns(struct writes *w)
+{
+    size_t bytes = 0;
+
+    while (w->queue.count > 0 && bytes < FORWARD_BYTES_AIM &&
+           w->number_next - w->acked < FORWARDS_MAX) {
+        struct pending *p = number_next(w);
+
+        bytes += p->len;
+        if (w->unsent == &w->sent) w->unsent = &p->by_sent;
+    }
+}
+
 /* One frame of requests from w->unsent on. */
 static void forward_some(struct replica *r, uint32_t leader)
 {
     struct writes *w = &r->writes;
     struct list *end = w->unsent;
     size_t bytes = 0;
-    struct frame f = { 0 };
+    struct frame f = forward_frame(r, FRAME_FORWARD, sent_of(w->unsent)->number);
 
-    if (pending_of(w->unsent)->number == 0) pending_of(w->unsent)->number = w->number_next++;
-    f = forward_frame(r, FRAME_FORWARD, pending_of(w->unsent)->number);
-    for (; end != &w->order && bytes < FORWARD_BYTES_AIM; end = end->next) {
-        bytes += pending_of(end)->len;
+    for (; end != &w->sent && bytes < FORWARD_BYTES_AIM; end = end->next) {
+        bytes += sent_of(end)->len;
         f.count++;
     }
     buf_clear(&r->frame);
     frame_encode(&r->frame, &f);
     for (uint64_t number = f.number; w->unsent != end; w->unsent = w->unsent->next) {
-        struct pending *p = pending_of(w->unsent);
+        const struct pending *p = sent_of(w->unsent);
 
-        if (p->number == 0) p->number = w->number_next++;
         CHECK(p->number == number); /* the leader counts on consecutive numbers */
         number++;
-        p->exposed = true;
-        frame_put_request(&r->frame, p->wire_tag, bytes_of(p->request, p->len));
+        frame_put_request(&r->frame, p->wire_tag, p->flow, bytes_of(p->request, p->len));
     }
     w->sent_ms = r->time.now_ms;
     replica_send(r, node_bit(leader), 0);
@@ -218,14 +290,9 @@ static void forward_some(struct replica *r, uint32_t leader)
 /* Go back to the first request that the leader has not acknowledged. */
 static void resend_from(struct writes *w, uint64_t number)
 {
-    LIST_EACH(at, &w->order)
-    {
-        struct pending *p = pending_of(at);
-
-        if (p->number == 0) return;
-        if (p->number < number) continue;
-        w->unsent = at;
-        return;
+    w->unsent = w->sent.next;
+    while (w->unsent != &w->sent && sent_of(w->unsent)->number < number) {
+        w->unsent = w->unsent->next;
     }
 }
 
@@ -233,10 +300,7 @@ static void resend_from(struct writes *w, uint64_t number)
  * an answered one the numbers would not be consecutive any more. */
 static void skip_acknowledged(struct writes *w)
 {
-    while (w->unsent != &w->order) {
-        uint64_t number = pending_of(w->unsent)->number;
-
-        if (number == 0 || number >= w->acked) return;
+    while (w->unsent != &w->sent && sent_of(w->unsent)->number < w->acked) {
         w->unsent = w->unsent->next;
     }
 }
@@ -244,32 +308,46 @@ static void skip_acknowledged(struct writes *w)
 /* Whatever was sent before may have been sent to nobody. */
 void writes_peer_up(struct replica *r)
 {
-    if (ballot_cmp(r->writes.reign, paxos_ballot(r->paxos)) != 0) return;
-    resend_from(&r->writes, r->writes.acked);
+    struct writes *w = &r->writes;
+
+    if (ballot_cmp(w->reign, paxos_ballot(r->paxos)) != 0) return;
+    w->probing = false;
+    resend_from(w, w->acked);
 }
 
-static void resend_when_silent(struct replica *r)
+static bool is_silent(const struct replica *r)
+{
+    const struct writes *w = &r->writes;
+
+    return w->number_next > w->acked && r->time.now_ms - w->sent_ms >= RESEND_MS;
+}
+
+/* A leader that is silent may have no room, or has heard nothing: one frame finds out. */
+static void forward(struct replica *r, uint32_t leader)
 {
     struct writes *w = &r->writes;
 
-    if (list_empty(&w->order) || r->time.now_ms - w->sent_ms < RESEND_MS) return;
-
-    struct pending *last = pending_of(w->unsent->prev);
-
-    if (w->unsent != w->order.next && last->number >= w->acked) resend_from(w, w->acked);
+    if (is_silent(r)) {
+        resend_from(w, w->acked);
+        w->probing = true;
+    } else if (w->probing) {
+        return;
+    }
+    do {
+        skip_acknowledged(w);
+        if (!w->probing) take_turns(w);
+        if (w->unsent == &w->sent) return;
+        forward_some(r, leader);
+    } while (!w->probing);
 }
 
 void writes_turn(struct replica *r)
 {
-    struct writes *w = &r->writes;
     uint32_t leader = replica_serving(r);
 
     if (leader == 0) return;
-    if (ballot_cmp(w->reign, paxos_ballot(r->paxos)) != 0) reign_enter(r);
-    if (leader == r->self) return; /* writes_resolve() takes them without a frame */
-    resend_when_silent(r);
-    skip_acknowledged(w);
-    while (w->unsent != &w->order) forward_some(r, leader);
+    if (ballot_cmp(r->writes.reign, paxos_ballot(r->paxos)) != 0) reign_enter(r);
+    if (leader != r->self) forward(r, leader); /* else writes_resolve() takes them */
 }
 
 void writes_next_came(struct replica *r, uint32_t from, const struct frame *f)
@@ -279,41 +357,56 @@ void writes_next_came(struct replica *r, uint32_t from, const struct frame *f)
     if (from != f->reign.node) return; /* only the leader itself knows what it has */
     if (f->boot != w->channel || ballot_cmp(f->reign, w->reign) != 0) return;
     if (f->number < w->acked || f->number > w->number_next) return; /* late or nonsense */
-    w->acked = f->number;
+    acknowledge(w, f->number);
     w->sent_ms = r->time.now_ms;
-    if (f->number < w->number_next) resend_from(w, f->number);
+    if (f->again) resend_from(w, f->number);
 }
 
 /* --- the leader's side --- */
 
-static void tell_next(struct replica *r, uint32_t to, uint64_t channel, uint64_t next)
+static void tell_next(struct replica *r, uint32_t to, bool again)
 {
-    struct frame f = forward_frame(r, FRAME_FORWARD_NEXT, next);
+    struct channel *c = &r->writes.channels[to - 1];
+    struct frame f = forward_frame(r, FRAME_FORWARD_NEXT, c->next);
 
-    f.boot = channel;
+    f.boot = c->id;
+    f.again = again;
+    c->told = c->next;
     buf_clear(&r->frame);
     frame_encode(&r->frame, &f);
     replica_send(r, node_bit(to), 0);
 }
 
-static void inbox_add(struct writes *w, uint32_t origin, uint64_t tag, struct bytes request)
+static void inbox_add(struct writes *w, uint32_t origin, uint64_t tag, uint64_t flow,
+                      struct bytes request)
 {
     struct inbound *in = mem_alloc(sizeof *in + request.len);
+    struct channel *c = &w->channels[origin - 1];
 
     *in = (struct inbound){ .origin = origin, .tag = tag, .len = request.len };
     memcpy(in->request, request.ptr, request.len);
-    list_push(&w->inbox, &in->link);
-    w->inbox_count++;
-    w->inbox_bytes += request.len;
+    fair_push(&w->queue, origin, flow, &in->turn);
+    c->count++;
+    c->bytes += request.len;
 }
 
-static bool inbox_room(const struct writes *w, size_t len)
+/* One origin cannot take the room of the others; one request it has in any case. */
+static bool inbox_room(const struct channel *c, size_t len)
 {
-    return w->inbox_count < PENDING_COUNT_MAX && w->inbox_bytes + len <= PENDING_BYTES_MAX;
+    if (c->count == 0) return true;
+    return c->count < INBOX_COUNT_MAX && c->bytes + len <= INBOX_BYTES_MAX;
+}
+
+/* An origin that numbers anew. What it asked before may still be resolved. */
+static void channel_begin(struct channel *c, uint64_t id)
+{
+    c->id = id;
+    c->next = c->told = 1;
+    c->starved = false;
 }
 
 /* C3: each number of a channel is taken once, in order. What finds no room is not taken, and
- * the origin sends it again. */
+ * the origin sends it again, some of it at a time. */
 void writes_forward_came(struct replica *r, uint32_t from, const struct frame *f)
 {
     struct channel *c = &r->writes.channels[from - 1];
@@ -323,55 +416,92 @@ void writes_forward_came(struct replica *r, uint32_t from, const struct frame *f
 
     if (replica_serving(r) != r->self || ballot_cmp(f->reign, r->reign) != 0) return;
     if (f->boot < c->id) return;
-    if (f->boot > c->id) *c = (struct channel){ f->boot, 1 };
+    if (f->boot > c->id) channel_begin(c, f->boot);
     for (uint32_t i = 0; i < f->count; i++, number++) {
-        uint64_t tag;
+        uint64_t tag, flow;
         struct bytes request;
 
-        frame_next_request(&items, &tag, &request);
+        frame_next_request(&items, &tag, &flow, &request);
         if (number < c->next) doubled = true;
         if (number != c->next) continue;
-        if (!inbox_room(&r->writes, request.len)) break;
-        inbox_add(&r->writes, from, tag, request);
+        c->starved = !inbox_room(c, request.len);
+        if (c->starved) break;
+        inbox_add(&r->writes, from, tag, flow, request);
         c->next++;
     }
     /* A repeated frame means that the origin does not know how far this side is; a gap, that
-     * something was lost. */
-    if (doubled || f->number > c->next) tell_next(r, from, c->id, c->next);
+     * something was lost. Calls that wait acknowledge nothing, so now and then it is told. */
+    bool gap = f->number > c->next && !c->starved;
+    if (doubled || gap || c->next - c->told >= FORWARDS_MAX / 4) tell_next(r, from, gap);
+}
+
+static void feed_starved(struct replica *r)
+{
+    for (uint32_t id = 1; id <= NODES_MAX; id++) {
+        struct channel *c = &r->writes.channels[id - 1];
+
+        if (!c->starved || c->count > INBOX_COUNT_MAX / 2) continue;
+        if (c->bytes > INBOX_BYTES_MAX / 2) continue;
+        c->starved = false;
+        tell_next(r, id, true);
+    }
 }
 
 static bool may_resolve(const struct replica *r)
 {
-    return resolver_room(r->resolver) && !membership_is_next(r);
+    return r->writes.resolved < RESOLVE_MAX && resolver_room(r->resolver) &&
+           !membership_is_next(r);
 }
 
-static void resolve(struct replica *r, uint32_t origin, uint64_t tag, struct bytes request)
+void writes_turn_begin(struct replica *r)
 {
-    struct resolver_request q = { .origin = origin, .tag = tag, .request = request };
+    r->writes.resolved = 0;
+}
+
+bool writes_again(const struct replica *r)
+{
+    return r->writes.resolved >= RESOLVE_MAX && r->writes.queue.count > 0;
+}
+
+static void resolve(struct replica *r, const struct resolver_request *q)
+{
     struct resolver_time now = { r->time.now_ms, r->time.wall_ms };
-    int code = resolver_submit(r->resolver, &q, now);
+    int code = resolver_submit(r->resolver, q, now);
 
-    if (code != 0) resolver_refuse(r->resolver, &q, now, code);
+    if (code != 0) resolver_refuse(r->resolver, q, now, code);
 }
 
-static struct pending *unsent_take(struct writes *w)
+static bool is_own(const struct replica *r, const struct fair_item *item)
 {
-    struct pending *p = pending_of(w->unsent);
-
-    w->unsent = w->unsent->next;
-    p->number = w->number_next++;
-    p->exposed = true;
-    return p;
+    return item->flow->origin == r->self;
 }
 
-static struct inbound *inbox_take(struct writes *w)
+/* Whoever's turn it is. */
+static struct resolver_request request_first(const struct replica *r)
 {
-    struct inbound *in = LIST_FIRST(&w->inbox, struct inbound, link);
+    struct fair_item *item = fair_first(&r->writes.queue);
 
-    list_remove(&in->link);
-    w->inbox_count--;
-    w->inbox_bytes -= in->len;
-    return in;
+    if (is_own(r, item)) {
+        const struct pending *p = CONTAINER_OF(item, struct pending, turn);
+
+        return (struct resolver_request){ r->self, p->wire_tag,
+                                          bytes_of(p->request, p->len) };
+    }
+    const struct inbound *in = CONTAINER_OF(item, struct inbound, turn);
+
+    return (struct resolver_request){ in->origin, in->tag, bytes_of(in->request, in->len) };
+}
+
+static void request_taken(struct replica *r)
+{
+    struct writes *w = &r->writes;
+    struct fair_item *item = fair_first(&w->queue);
+
+    if (is_own(r, item)) {
+        (void)number_next(w);
+    } else {
+        inbound_drop(w, CONTAINER_OF(item, struct inbound, turn));
+    }
 }
 
 bool writes_resolve(struct replica *r)
@@ -379,78 +509,65 @@ bool writes_resolve(struct replica *r)
     struct writes *w = &r->writes;
     bool some = false;
 
-    for (; w->unsent != &w->order && may_resolve(r); some = true) {
-        struct pending *p = unsent_take(w);
+    for (; w->queue.count > 0 && may_resolve(r); some = true) {
+        struct resolver_request q = request_first(r);
 
-        resolve(r, r->self, p->wire_tag, bytes_of(p->request, p->len));
+        w->resolved++;
+        resolve(r, &q);
+        request_taken(r);
     }
-    for (; !list_empty(&w->inbox) && may_resolve(r); some = true) {
-        struct inbound *in = inbox_take(w);
-
-        resolve(r, in->origin, in->tag, bytes_of(in->request, in->len));
-        free(in);
-    }
+    if (some) feed_starved(r);
     return some;
-}
-
-static bool heads_own(const struct writes *w)
-{
-    if (w->unsent == &w->order) return false;
-    return request_is_member(
-        bytes_of(pending_of(w->unsent)->request, pending_of(w->unsent)->len));
 }
 
 bool writes_member_next(const struct replica *r, struct resolver_request *q)
 {
-    const struct writes *w = &r->writes;
-
-    if (heads_own(w)) {
-        const struct pending *p = pending_of(w->unsent);
-
-        *q = (struct resolver_request){ r->self, p->wire_tag, bytes_of(p->request, p->len) };
-        return true;
-    }
-    if (list_empty(&w->inbox)) return false;
-
-    const struct inbound *in = LIST_FIRST(&w->inbox, struct inbound, link);
-
-    *q = (struct resolver_request){ in->origin, in->tag, bytes_of(in->request, in->len) };
+    if (r->writes.queue.count == 0) return false;
+    *q = request_first(r);
     return request_is_member(q->request);
 }
 
 void writes_member_taken(struct replica *r)
 {
-    if (heads_own(&r->writes)) {
-        (void)unsent_take(&r->writes);
-    } else {
-        free(inbox_take(&r->writes));
-    }
+    request_taken(r);
 }
 
 void writes_leader_lost(struct replica *r)
 {
-    inbox_clear(&r->writes);
+    inbox_clear(r);
     memset(r->writes.channels, 0, sizeof r->writes.channels);
+}
+
+static void check_queue(const struct replica *r)
+{
+    const struct writes *w = &r->writes;
+    uint64_t inbound = 0, own = 0;
+
+    for (uint32_t i = 0; i < NODES_MAX; i++) inbound += w->channels[i].count;
+    LIST_EACH(at, &w->all) own += fair_holds(&pending_of(at)->turn);
+    CHECK(w->queue.count == own + inbound);
 }
 
 void writes_check(const struct replica *r)
 {
     const struct writes *w = &r->writes;
     uint64_t count = 0, bytes = 0, number = 0;
-    bool unsent = false;
 
-    LIST_EACH(at, &w->order)
+    LIST_EACH(at, &w->all)
     {
         const struct pending *p = pending_of(at);
 
-        if (at == w->unsent) unsent = true;
         CHECK(pending_find(w, p->wire_tag) == p);
-        CHECK(IMPLIES(p->number != 0, p->number > number)); /* C3 */
-        CHECK(IMPLIES(p->number == 0, unsent));
-        if (p->number != 0) number = p->number;
+        CHECK((p->number == 0) == fair_holds(&p->turn));
         count++;
         bytes += p->len;
     }
+    LIST_EACH(at, &w->sent)
+    {
+        CHECK(sent_of(at)->number > number); /* C3 */
+        number = sent_of(at)->number;
+    }
     CHECK(count == w->count && bytes == w->bytes);
     CHECK(w->count + w->slots_free_count == PENDING_COUNT_MAX);
+    check_queue(r);
 }

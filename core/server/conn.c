@@ -320,6 +320,7 @@ void conn_accept(struct service *s, uv_stream_t *listener)
 
     c->service = s;
     s->conns_count++;
+    c->number = ++s->conns_ever;
     c->opened_ms = c->moved_ms = uv_now(s->loop);
     rpc_scan_init(&c->scan);
     list_init(&c->member);

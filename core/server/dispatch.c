@@ -124,7 +124,7 @@ static int start_write(struct job *j)
     if (j->method == METHOD_SESSION_OPEN && c->sessions_count == CONN_SESSIONS_MAX) {
         return ERR_TOO_LARGE;
     }
-    int code = driver_submit(c->service->driver, j->tag, buf_bytes(&j->body));
+    int code = driver_submit(c->service->driver, j->tag, c->number, buf_bytes(&j->body));
     if (code != 0) return code;
     if (j->class == JOB_WRITE) c->writes++;
     job_drop_body(j); /* the replica has its own copy */

@@ -590,11 +590,11 @@ void driver_free(struct driver *d)
 
 /* --- what clients ask --- */
 
-int driver_submit(struct driver *d, uint64_t tag, struct bytes request)
+int driver_submit(struct driver *d, uint64_t tag, uint64_t flow, struct bytes request)
 {
     if (!takes_part(d)) return ERR_NO_QUORUM;
     if (disk_is_full(d)) return ERR_DISK_FULL; /* known before the next tick */
-    return replica_submit(d->replica, clock_now(), tag, request);
+    return replica_submit(d->replica, clock_now(), tag, flow, request);
 }
 
 int driver_read(struct driver *d, uint64_t tag, uint64_t session)

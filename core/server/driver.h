@@ -62,7 +62,7 @@ void driver_close(struct driver *d);
 void driver_free(struct driver *d);
 
 /* As replica.h; ERR_DISK_FULL too. */
-int driver_submit(struct driver *d, uint64_t tag, struct bytes request);
+int driver_submit(struct driver *d, uint64_t tag, uint64_t flow, struct bytes request);
 int driver_read(struct driver *d, uint64_t tag, uint64_t session);
 int driver_transfer(struct driver *d, uint32_t node);
 

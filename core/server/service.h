@@ -59,6 +59,7 @@ struct conn {
     size_t in_counted, out_counted; /* in the service's sums */
     struct share share;
     size_t job_bytes; /* of its jobs, as jobs.bytes has them */
+    uint64_t number; /* from 1: its flow (core/replica/fair.h) */
     uint8_t address[16]; /* of the client, without its port */
     uint64_t parting_ms; /* since when it is only drained; 0 = not parting */
     uv_shutdown_t parting;
@@ -80,6 +81,7 @@ struct service {
     bool installing; /* its state is about to be replaced by a peer's */
     struct list conns, wakes, dirties;
     uint32_t conns_count, conns_max;
+    uint64_t conns_ever;
     uint64_t refused_ms; /* when a line about refused connections was written last */
     struct shares shares;
     size_t in_bytes, out_bytes; /* of all connections: not whole yet, unread */

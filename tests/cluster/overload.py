@@ -13,19 +13,84 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 from tidelock import (Closed, Cluster, Connection, Refused, Server, begin, free_port,
                       make_folder, memory_kb, pack, refusal, rule, run, same, wait_for)
 
+CALLS, STEPS = 1500, 50000  # at once on one connection; of the loop in each
 NODE_BYTES = 500000
 MESSAGE_BYTES = 1000000
 FILES = 300
 
+BURN = """
+local burn = {}
+function burn.some(tx, args)
+  local n = 0
+  for i = 1, args.steps do n = n + i end
+  return n
+end
+return burn
+"""
+
 begin(115)
 cluster = Cluster(3)
 with cluster.connect(1) as setup:
+    setup.call("create", "/tidelock/recipes/burn", BURN, parents=True)
     setup.call("create", "/o", None)
     setup.call("create", "/o/big", bytes(NODE_BYTES))
 
 
 def is_readable(connection):
     return bool(select.select([connection.socket], [], [], 0)[0])
+
+
+def take_what_is_there(connection):
+    """How many answers have come by now."""
+    while is_readable(connection):
+        connection.fill()
+    while True:
+        try:
+            # One that is there whole is taken without waiting.
+            connection.socket.setblocking(False)
+            _, number, error, result = connection.receive()
+            connection.answers[number] = (error, result)
+        except Closed:
+            connection.socket.setblocking(True)
+            return len(connection.answers)
+
+
+def requests_at(connection):
+    return connection.call("status")["requests"]
+
+
+def check_others_go_on(bad_node, good_node):
+    with cluster.connect(bad_node, 60) as bad, cluster.connect(good_node, 60) as good:
+        opened = good.call("session.open", timeout_ms=60000)
+        with cluster.connect(bad_node) as look:
+            asked = [bad.send("call", "burn.some", {"steps": STEPS}) for _ in range(CALLS)]
+            wait_for(lambda: requests_at(look) > CALLS / 2, "they are there")
+        for seq in range(1, 6):
+            good.call("session.renew", opened["id"])
+            good.call("set", "/o", b"good", session=opened["id"], seq=seq)
+            good.call("get", "/o")
+        done = take_what_is_there(bad)
+        assert done < CALLS * 2 / 3, "%d of %d were answered first" % (done, CALLS)
+        for msgid in asked:
+            bad.answer(msgid)
+        good.call("session.close", opened["id"])
+
+
+@rule
+def many_calls_of_one_connection_hold_up_nobody_at_the_leader():
+    leader = cluster.leader()
+    check_others_go_on(leader, leader)
+
+
+@rule
+def many_calls_of_one_connection_hold_up_nobody_at_a_follower():
+    follower = cluster.follower()
+    check_others_go_on(follower, follower)
+
+
+@rule
+def many_calls_of_a_follower_hold_up_nobody_at_the_leader():
+    check_others_go_on(cluster.follower(), cluster.leader())
 
 
 @rule

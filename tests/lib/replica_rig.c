@@ -538,7 +538,7 @@ void trio_lead(struct trio *t, uint32_t id)
 uint64_t trio_submit_raw(struct trio *t, uint32_t id, struct bytes request)
 {
     CHECK(t->tag + 1 < TRIO_TAGS_MAX);
-    t->code = replica_submit(node_of(t, id)->replica, now(t), ++t->tag, request);
+    t->code = replica_submit(node_of(t, id)->replica, now(t), ++t->tag, 0, request);
     return t->tag;
 }
 

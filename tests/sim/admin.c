@@ -187,7 +187,7 @@ static void ask(struct world *w)
     a->tag = ++a->generation << 16 | ADMIN_MARK << 8;
     trace(w, "admin asks node %u: action %u of node %u", n->id, a->action, a->who);
     encode(a, &request);
-    (void) replica_submit(n->replica, node_time(n), a->tag, buf_bytes(&request));
+    (void) replica_submit(n->replica, node_time(n), a->tag, 0, buf_bytes(&request));
     buf_fini(&request);
     node_soon(n);
 }

@@ -139,7 +139,7 @@ static void call_arrives(struct world *w, void *ctx)
     if (node_defers(n, call_arrives, k)) return;
     if (n->up && k->len == 0) replica_read(n->replica, node_time(n), k->tag, k->renewed);
     if (n->up && k->len > 0 && !disk_is_full(n)) {
-        replica_submit(n->replica, node_time(n), k->tag, bytes_of(k->request, k->len));
+        replica_submit(n->replica, node_time(n), k->tag, k->tag % 5, bytes_of(k->request, k->len));
     }
     if (n->up) node_soon(n);
     free(k);

@@ -146,12 +146,12 @@ void front_turn(struct server *n)
 
 /* --- the driver --- */
 
-int driver_submit(struct driver *d, uint64_t tag, struct bytes request)
+int driver_submit(struct driver *d, uint64_t tag, uint64_t flow, struct bytes request)
 {
     struct server *n = d->server;
 
     if (disk_is_full(n)) return ERR_DISK_FULL;
-    return replica_submit(n->replica, node_time(n), tag_ours(tag), request);
+    return replica_submit(n->replica, node_time(n), tag_ours(tag), flow, request);
 }
 
 int driver_read(struct driver *d, uint64_t tag, uint64_t session)

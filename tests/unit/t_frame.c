@@ -59,6 +59,7 @@ static struct frame sample(enum frame_kind kind)
     if (kind == FRAME_FORWARD || kind == FRAME_FORWARD_NEXT) {
         f.reign = (struct ballot){ UINT64_C(1) << 40, NODES_MAX };
         f.number = 1000;
+        f.again = kind == FRAME_FORWARD_NEXT;
     } else {
         f.id = UINT64_MAX;
     }
@@ -72,8 +73,8 @@ static void encode(const struct frame *f)
     buf_clear(&bytes);
     frame_encode(&bytes, f);
     if (f->kind == FRAME_FORWARD && f->count == 2) {
-        frame_put_request(&bytes, UINT64_MAX, BYTES_LIT("a request"));
-        frame_put_request(&bytes, 5, BYTES_LIT(""));
+        frame_put_request(&bytes, UINT64_MAX, 7, BYTES_LIT("a request"));
+        frame_put_request(&bytes, 5, 0, BYTES_LIT(""));
     }
     if (f->kind == FRAME_READ_ASK && f->count == 2) {
         frame_put_session(&bytes, 1);
@@ -101,16 +102,17 @@ static void items_are_whole(const struct frame *f)
 {
     struct reader items = reader_of(f->items);
     struct bytes request;
-    uint64_t tag;
+    uint64_t tag, flow;
 
     if (f->kind == FRAME_READ_ASK) {
         IS(frame_next_session(&items), 1);
         OK(frame_next_session(&items) == UINT64_MAX);
     } else {
-        frame_next_request(&items, &tag, &request);
+        frame_next_request(&items, &tag, &flow, &request);
         OK(tag == UINT64_MAX);
+        IS(flow, 7);
         OK(bytes_equal(request, BYTES_LIT("a request")));
-        frame_next_request(&items, &tag, &request);
+        frame_next_request(&items, &tag, &flow, &request);
         IS(tag, 5);
         OK(request.ptr != NULL && request.len == 0);
     }
@@ -298,7 +300,7 @@ static void a_null_request_and_session_0_are_refused(void)
 
     f.count = 1;
     encode(&f);
-    frame_put_request(&bytes, 1, (struct bytes){ 0 });
+    frame_put_request(&bytes, 1, 0, (struct bytes){ 0 });
     IS(decode(bytes.len, &got), ERR_BAD_MESSAGE);
     f = sample(FRAME_READ_ASK);
     f.count = 1;
@@ -322,11 +324,11 @@ static void walk(const struct frame *f)
 {
     struct reader items = reader_of(f->items);
     struct bytes request;
-    uint64_t tag;
+    uint64_t tag, flow;
 
     for (uint32_t i = 0; i < f->count; i++) {
         if (f->kind == FRAME_FORWARD) {
-            frame_next_request(&items, &tag, &request);
+            frame_next_request(&items, &tag, &flow, &request);
         } else {
             frame_next_session(&items);
         }
