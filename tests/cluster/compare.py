@@ -46,7 +46,7 @@ def it_measures_writes_its_files_and_leaves_nothing():
     empty = [(row, variant) for row, variants in found.items()
              for variant, rounds in variants.items() if rounds == [{}]]
     same(empty, [], "rows without a figure: " + done.stderr[-2000:])
-    same(len(found), 15, "rows")
+    same(len(found), 16, "rows")
     xml.dom.minidom.parse(os.path.join(out, "chart.svg"))
     with open(os.path.join(out, "table.md"), encoding="utf-8") as file:
         assert "| durable set, 12 x 100 |" in file.read()

@@ -52,6 +52,8 @@ def show(name, value):
         return "%d ms" % round(value)
     if name.endswith("_mb"):
         return "%d MB" % round(value)
+    if name.endswith("_percent"):
+        return "%.1f %%" % value
     if name.endswith("_s"):
         return "%.2f s" % value
     return "%.1f" % value

@@ -16,6 +16,7 @@ SAMPLE_S = 0.05
 EDGE_S = 0.3       # at the end of a load, where connections close
 OUTAGE_S, OUTAGE_WARMUP_S, KILL_AFTER_S = 6, 2, 1
 BIG_LIMIT_S = 900
+IDLE_S = 10
 
 
 def cpu_us(pid):
@@ -149,11 +150,19 @@ def most_resident(system):
     return max(map(resident_mb, system.pids))
 
 
+def most_busy(system, seconds):
+    """Percent of a core that the server takes which takes most."""
+    before = [cpu_us(pid) for pid in system.pids]
+    time.sleep(seconds)
+    after = [cpu_us(pid) for pid in system.pids]
+    return max(b - a for a, b in zip(before, after)) / seconds / 1e4
+
+
 def nodes(system, count, settle):
     """Memory idle and with `count` nodes of 100 bytes, of the server that uses most; then
     restarts. A result for each row."""
     time.sleep(settle)
-    idle = most_resident(system)
+    idle, percent = most_resident(system), most_busy(system, IDLE_S)
     fill = [LOAD, system.name, "create", "--servers", system.address(system.leader()),
             "--clients", "12", "--depth", "50", "--warmup", "0", "--count", str(count)]
     filled = run_load(fill, system, BIG_LIMIT_S)
@@ -162,6 +171,7 @@ def nodes(system, count, settle):
     one = restart_one(system)
     return {"idle-memory": {"idle_mb": idle},
             "full-memory": {"full_mb": full, "fill_per_s": filled["ops_per_s"]},
+            "idle-cpu": {"idle_percent": percent},
             "restart-one": {"one_s": one}, "restart-all": {"all_s": restart_all(system)}}
 
 

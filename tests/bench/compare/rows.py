@@ -64,12 +64,14 @@ OUTAGE = Row("outage", "outage", "write outage after kill -9 of the leader",
                                     at_most("gap_ms_max", 300, "300 ms at most")])
 IDLE = Row("idle-memory", "nodes", "resident memory, idle server", figure="idle_mb",
            must=[at_most("idle_mb", 20, "20 MB")])
-FULL = Row("full-memory", "nodes", "resident memory, with the nodes", figure="full_mb",
+IDLE_CPU = Row("idle-cpu", "nodes", "CPU of an idle server", figure="idle_percent",
+               must=[at_most("idle_percent", 0.5, "0.5 % of a core")])
+FULL = Row("full-memory", "nodes", "resident memory, 1,000,000 nodes", figure="full_mb",
            must=[at_most("full_mb", 150, "150 MB")])
 ONE = Row("restart-one", "nodes", "restart of one server to serving", figure="one_s",
           must=[at_most("one_s", 1, "1 s")])
 ALL = Row("restart-all", "nodes", "restart of all three to serving", figure="all_s")
-BIG = (IDLE, FULL, ONE, ALL)
+BIG = (IDLE, IDLE_CPU, FULL, ONE, ALL)
 
 ROWS = LOADS + (OUTAGE,) + BIG
 GROUPS = tuple(dict.fromkeys(row.group for row in ROWS))

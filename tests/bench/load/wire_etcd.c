@@ -28,7 +28,7 @@ enum { FRAME_HEAD = 9, FRAME_MAX = 1 << 24, BODY_HEAD = 5 };
 enum { WINDOW_START = 65535, WINDOW_MAX = INT32_MAX, WINDOW_REFILL = 1 << 30 };
 enum { HPACK_DYNAMIC_FIRST = 62, MESSAGE_MAX = 1 << 16 };
 
-enum call { CALL_PUT, CALL_RANGE, CALL_TXN, CALL_COUNT };
+enum call { CALL_PUT, CALL_RANGE, CALL_COUNT };
 
 struct state {
     int64_t window;  /* of body bytes that the server takes now, on this connection */
@@ -113,9 +113,9 @@ static void put_field(struct buf *b, struct state *s, uint32_t *field, uint8_t n
 
 static void put_headers(struct conn *c, enum call call, uint32_t stream)
 {
-    static const char *const paths[] = { [CALL_PUT] = "/etcdserverpb.KV/Put",
-                                         [CALL_RANGE] = "/etcdserverpb.KV/Range",
-                                         [CALL_TXN] = "/etcdserverpb.KV/Txn" };
+    static const char *const paths[] = {
+        [CALL_PUT] = "/etcdserverpb.KV/Put", [CALL_RANGE] = "/etcdserverpb.KV/Range"
+    };
     struct state *s = c->state;
     struct buf *b = &c->out;
     const size_t begun = b->len; /* all of it is shorter than 256 bytes */
@@ -132,13 +132,7 @@ static void put_headers(struct conn *c, enum call call, uint32_t stream)
 
 /* --- bodies: protobuf --- */
 
-enum { PB_NUMBER = 0, PB_BYTES = 2 };
-
-static void pb_number(struct buf *b, unsigned field, uint64_t v)
-{
-    buf_put_u8(b, (uint8_t)(field << 3 | PB_NUMBER));
-    buf_put_uint(b, v);
-}
+enum { PB_BYTES = 2 };
 
 static void pb_bytes(struct buf *b, unsigned field, struct bytes s)
 {
@@ -147,50 +141,28 @@ static void pb_bytes(struct buf *b, unsigned field, struct bytes s)
     buf_put_bytes_raw(b, s);
 }
 
+/* A create is a put as well: the server is not asked whether the key was there. */
 static void put_put(struct buf *b, const struct load_request *r)
 {
     pb_bytes(b, 1, bytes_str(r->path));
     pb_bytes(b, 2, r->value);
 }
 
-/* A create is a transaction: put it if it was never created. */
-static void put_create(struct buf *b, const struct load_request *r)
-{
-    enum { TARGET_CREATE = 1, RESULT_EQUAL = 0 };
-    struct buf put = { 0 }, part = { 0 };
-
-    pb_number(&part, 1, RESULT_EQUAL);
-    pb_number(&part, 2, TARGET_CREATE);
-    pb_bytes(&part, 3, bytes_str(r->path));
-    pb_number(&part, 5, 0);
-    pb_bytes(b, 1, buf_bytes(&part));
-    put_put(&put, r);
-    buf_clear(&part);
-    pb_bytes(&part, 2, buf_bytes(&put));
-    pb_bytes(b, 2, buf_bytes(&part));
-    buf_fini(&put);
-    buf_fini(&part);
-}
-
-static enum call call_of(enum load_op op)
-{
-    if (op == LOAD_SET) return CALL_PUT;
-    return op == LOAD_GET ? CALL_RANGE : CALL_TXN;
-}
-
 static bool ask(struct conn *c, uint32_t id, const struct load_request *r)
 {
     static struct buf body; /* kept for its memory only */
+    const enum call call = r->op == LOAD_GET ? CALL_RANGE : CALL_PUT;
     struct state *s = c->state;
 
     buf_clear(&body);
-    if (r->op == LOAD_SET) put_put(&body, r);
-    if (r->op == LOAD_GET) pb_bytes(&body, 1, bytes_str(r->path)); /* linearizable */
-    if (r->op == LOAD_CREATE) put_create(&body, r);
+    if (call == CALL_PUT)
+        put_put(&body, r);
+    else
+        pb_bytes(&body, 1, bytes_str(r->path)); /* linearizable */
     CHECK(body.len > 0 && body.len + BODY_HEAD < MESSAGE_MAX);
     if (s->window < (int64_t)body.len + BODY_HEAD) return false;
     s->window -= (int64_t)body.len + BODY_HEAD;
-    put_headers(c, call_of(r->op), id);
+    put_headers(c, call, id);
     put_frame(&c->out, body.len + BODY_HEAD, FRAME_DATA, FLAG_END_STREAM, id);
     buf_put_u8(&c->out, 0); /* not compressed */
     put_be(&c->out, body.len, 4);
