@@ -18,6 +18,7 @@ enum {
     MADE = 8,       /* names of own ephemeral nodes that it remembers */
     NAME_BYTES = 48,
     SECRET_BYTES = 16,
+    OFTEN_US = 2000,
 };
 
 struct guest;
@@ -603,7 +604,11 @@ static void live(struct world *w, void *ctx)
 {
     struct guest *g = ctx;
 
-    world_at(w, 1000 + draw(w, 2 * world_options(w)->client_gap_us), live, g);
+    const struct options *o = world_options(w);
+    /* Who writes much writes often, so that it comes to something. */
+    const uint64_t gap_us = o->bulk_bytes > 0 ? OFTEN_US : 2 * o->client_gap_us;
+
+    world_at(w, 1000 + draw(w, gap_us), live, g);
     if (is_awake(g)) live_awake(g);
 }
 

@@ -6,7 +6,7 @@
 #include "tests/sim/guests.h"
 #include "tests/sim/scenarios/scenarios.h"
 
-enum { WRITES_LIMIT_MS = 10000, LEADER_LIMIT_MS = 10000 };
+enum { GUESTS = 6, WRITES_LIMIT_MS = 10000, LEADER_LIMIT_MS = 10000 };
 
 void scene_run(struct world *w, uint64_t ms)
 {
@@ -90,12 +90,14 @@ void scene_expect_writes(struct world *w, uint32_t id)
     }
 }
 
-static void run(const struct scenario *s, uint64_t seed, bool traced)
+static void run(const struct scenario *s, bool with_guests, uint64_t seed, bool traced)
 {
     struct world *w = mem_zalloc(sizeof *w);
     struct options o = options_calm(seed);
 
     o.nodes = o.founders = s->nodes;
+    o.bulk_bytes = 0;
+    if (with_guests) o.guests = GUESTS;
     o.trace = traced;
     o.scenario = s->name;
     watch_over(w, &o);
@@ -126,7 +128,7 @@ int scenarios_run(const char *name, uint64_t first, uint64_t seeds, bool traced)
             if (list) printf("%s\n", s->name);
             if (!list && !all && strcmp(name, s->name) != 0) continue;
             for (uint64_t i = 0; i < seeds && !list; i++)
-                run(s, first + i, traced);
+                run(s, rooms[room] == scenarios_clients, first + i, traced);
             ran++;
         }
     }
