@@ -64,7 +64,7 @@ static void run_source(struct lua_host *h, const struct source *source,
     h->depth = 1;
     f->state = recipe_state_for(h, call->recipe, source->text, out);
     if (f->state != NULL) {
-        run_frame(h, f, out, NULL);
+        run_frame(f, out, NULL);
         recipe_state_settle(f->state);
     }
     h->depth = 0;
@@ -85,7 +85,7 @@ static void host_run(struct scripts *scripts, const struct script_call *call, st
     if (!host_name_is_legal(call->recipe) ||
         !source_find(tx, call->recipe, call->began, &run->name, &source)) {
         end_with_name(out, ERR_NO_RECIPE, call->recipe);
-    } else if (!function_is_open(call->function)) {
+    } else if (call->event == NULL && !function_is_open(call->function)) {
         end_with_name(out, ERR_NO_FUNCTION, call->function);
     } else {
         run_source(h, &source, call, out);
@@ -93,42 +93,6 @@ static void host_run(struct scripts *scripts, const struct script_call *call, st
     run->tx = NULL;
     out->fuel += HOST_RUN_FUEL;
     CHECK(out->outcome != 0);
-}
-
-/* --- before a recipe is stored --- */
-
-static int check_protected(lua_State *L)
-{
-    recipe_state_push_module(L);
-    for (lua_pushnil(L); lua_next(L, -2) != 0; lua_pop(L, 1)) {
-        if (lua_type(L, -1) == LUA_TFUNCTION) return 0;
-    }
-    fault_raise(L, ERR_SCRIPT_FAILED,
-                "a recipe must return a table of functions; this one has no function");
-}
-
-/* In a state of its own, so that a recipe in use stays as it is. The compiler pays no fuel;
- * here each byte costs one, so that a turn does not compile without end. */
-static void host_check(struct scripts *scripts, struct bytes name, struct bytes source,
-                       struct script_result *out)
-{
-    struct lua_host *h = CONTAINER_OF(scripts, struct lua_host, scripts);
-    struct recipe_state s = { 0 };
-
-    if (!host_name_is_legal(name)) {
-        end_with(out, ERR_BAD_PATH,
-                 BYTES_LIT("a recipe's name is a letter or _, then letters, digits, _ and "
-                           "-, 64 at most"));
-        return;
-    }
-    if (!recipe_state_open(h, &s, name, source, out)) return;
-    sandbox_refill(&s.sandbox);
-    out->outcome = SCRIPT_DONE;
-    if (sandbox_call(&s.sandbox, check_protected, NULL) != LUA_OK) {
-        end_with_error_value(&s, out);
-    }
-    out->fuel = fuel_spent(&s.sandbox) + source.len;
-    recipe_state_close(&s);
 }
 
 /* --- the host --- */

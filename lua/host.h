@@ -21,6 +21,15 @@
  * own on top of the caller's, and on what the caller has left of its budget. What it writes
  * is the caller's once it has ended well; it waits for both of them.
  *
+ * The module's field `on` binds functions to paths:
+ *     recipe.on = { { path = "/config/?", validate = "check" } }    with a star for the ?
+ * A write of a path that fits runs the function in the same transaction, with what was
+ * written in place of args: {kind = "create", "set" or "delete", path, data, before}. One
+ * that validates may only read, and refuses the write by an error; one that reacts may
+ * write, too. In a pattern a star is one part of a path, two at the end are all below. All
+ * that a transaction runs so lives on one budget of fuel, and is bounded in number, so
+ * functions that wake each other end. The end of a session is no such write.
+ *
  * Before a source is stored it is checked: it must compile, run within the budget and return
  * a table with a function in it. The check has a state of its own.
  *
@@ -41,6 +50,7 @@ enum {
     HOST_NAME_BYTES_MAX = 64, /* of a recipe and of a function */
     HOST_DEPTH_MAX = 8,      /* recipes that call each other */
     HOST_RUN_FUEL = 200,     /* what any run costs a turn beside its own fuel: near 2 us */
+    HOST_BINDINGS_MAX = 16,  /* of one recipe */
     HOST_RECORDS_MAX = 1024, /* functions with statistics; what comes later has none */
 
     /* A function that goes over its budget so often in so long rests; each rest is twice as

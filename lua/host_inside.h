@@ -1,9 +1,10 @@
 /* host_inside.h -- what the files of the host share; nobody else includes it.
  *
- *     host.c          the public functions; names; the check before a source is stored
+ *     host.c          the public functions; names
  *     host_sources.c  which source a call runs: the newest, or the one that it began with
  *     host_states.c   compiled recipes, each in a Lua state
  *     host_runs.c     one run, its outcome, and runs inside of runs
+ *     host_check.c    before a source is stored: it loads, and what it is bound to
  *     host_records.c  what every function did; who goes over the budget too often rests */
 #ifndef LUA_HOST_INSIDE_H
 #define LUA_HOST_INSIDE_H
@@ -80,7 +81,7 @@ bool recipe_state_is_ready(const struct lua_host *h, struct bytes name,
 void recipe_state_push_module(lua_State *L);
 
 /* host_runs.c */
-void run_frame(struct lua_host *h, struct frame *f, struct script_result *out,
+void run_frame(struct frame *f, struct script_result *out,
                const struct sandbox *around);
 /* The tx object's `call_other`. */
 void run_other(lua_State *L, struct tx_run *run);
@@ -88,7 +89,11 @@ void end_with(struct script_result *out, int code, struct bytes message);
 void end_with_name(struct script_result *out, int code, struct bytes name);
 /* After a call that failed; its error value is on the stack. */
 void end_with_error_value(struct recipe_state *s, struct script_result *out);
-uint64_t fuel_spent(const struct sandbox *b);
+uint64_t fuel_spent(const struct sandbox *b, uint64_t fuel_first);
+
+/* host_check.c: the `check` of core/machine/script.h */
+void host_check(struct scripts *scripts, struct bytes name, struct bytes source,
+                struct script_result *out);
 
 /* host_records.c */
 /* NULL: it has none. */

@@ -3,6 +3,7 @@
 #include "core/base/check.h"
 #include "core/base/errors.h"
 #include "core/base/limits.h"
+#include "core/tree/op.h"
 #include "lua/fault.h"
 #include "lua/host_inside.h"
 #include "lua/value.h"
@@ -101,6 +102,24 @@ static void take_result(lua_State *L, const struct host_call *c)
     c->out->outcome = SCRIPT_DONE;
 }
 
+static void set_bytes(lua_State *L, const char *name, struct bytes s)
+{
+    if (s.ptr == NULL) return;
+    push_bytes(L, s);
+    lua_setfield(L, -2, name);
+}
+
+/* {kind, path, data, before} */
+static void push_event(lua_State *L, const struct script_event *e)
+{
+    lua_createtable(L, 0, 4);
+    lua_pushstring(L, op_name(e->kind));
+    lua_setfield(L, -2, "kind");
+    set_bytes(L, "path", e->path);
+    set_bytes(L, "data", e->data);
+    set_bytes(L, "before", e->before);
+}
+
 static int run_protected(lua_State *L)
 {
     const struct host_call *c = lua_touserdata(L, 1);
@@ -114,7 +133,8 @@ static int run_protected(lua_State *L)
         return 0;
     }
     tx_object_push(L, c->run);
-    value_push(L, call->args);
+    if (call->event != NULL) push_event(L, call->event);
+    else value_push(L, call->args);
     push_bytes(L, call->function);
     lua_call(L, 3, 1);
     take_result(L, c);
@@ -122,10 +142,10 @@ static int run_protected(lua_State *L)
 }
 
 /* What ends over budget counts in full: memory and time cost as much as fuel does. */
-uint64_t fuel_spent(const struct sandbox *b)
+uint64_t fuel_spent(const struct sandbox *b, uint64_t fuel_first)
 {
-    if (b->over != SANDBOX_WITHIN || b->fuel == 0) return b->budget.fuel_max;
-    return b->fuel < b->budget.fuel_max ? b->budget.fuel_max - b->fuel : 0;
+    if (b->over != SANDBOX_WITHIN || b->fuel == 0) return fuel_first;
+    return b->fuel < fuel_first ? fuel_first - b->fuel : 0;
 }
 
 /* A function that a recipe called waits: its error value says so. */
@@ -134,19 +154,21 @@ static bool waits_inside(lua_State *L, const struct host_call *c)
     return !c->call->cancel && tx_object_is_wait(L, -1);
 }
 
-void run_frame(struct lua_host *h, struct frame *f, struct script_result *out,
+void run_frame(struct frame *f, struct script_result *out,
                const struct sandbox *around)
 {
     struct host_call c = { .run = &f->run, .call = f->run.call, .out = out };
     struct sandbox *b = &f->state->sandbox;
+    uint64_t fuel_first;
 
-    (void)h;
     if (around == NULL) {
         sandbox_refill(b);
+        sandbox_limit(b, c.call->fuel_max);
     } else {
         sandbox_share(b, around);
     }
     f->state->running = true;
+    fuel_first = b->fuel;
     if (sandbox_call(b, run_protected, &c) != LUA_OK) {
         if (b->over == SANDBOX_WITHIN && waits_inside(b->lua, &c)) {
             out->outcome = SCRIPT_WAIT;
@@ -156,7 +178,7 @@ void run_frame(struct lua_host *h, struct frame *f, struct script_result *out,
         }
     }
     f->state->running = false;
-    out->fuel = fuel_spent(b);
+    out->fuel = fuel_spent(b, fuel_first);
 }
 
 /* --- a run inside of another --- */
@@ -174,35 +196,13 @@ static bool is_under_way(const struct lua_host *h, struct bytes recipe)
     return false;
 }
 
-static uint32_t ops_left(const struct tx *t)
-{
-    return (t->ops_max == 0 ? MULTI_OPS_MAX : t->ops_max) - t->ops_count;
-}
-
 /* Its transaction stands on the one around it, so that one that fails leaves nothing. */
 static void begin_inside(struct frame *f, struct tx *around)
 {
     if (f->tx_open) tx_fini(&f->tx);
-    tx_init(&f->tx, &around->over.view, around->over.view.seed);
+    tx_begin_inside(&f->tx, around);
     f->tx_open = true;
-    f->tx.ops_max = ops_left(around);
-    f->tx.zxid = around->zxid;
-    f->tx.time_ms = around->time_ms;
-    f->tx.session = around->session;
-    f->tx.read_only = around->read_only;
-    f->tx.track_reads = around->track_reads;
     f->run.tx = &f->tx;
-}
-
-/* What it did is done by the one around it. False: that would be too much. */
-static bool merge(struct frame *f, struct tx *around)
-{
-    if (around->ops.len + f->tx.ops.len > TX_BYTES_MAX) return false;
-    buf_put_bytes_raw(&around->ops, buf_bytes(&f->tx.ops));
-    around->ops_count += f->tx.ops_count;
-    buf_put_bytes_raw(&around->reads, buf_bytes(&f->tx.reads));
-    kv_overlay_move(&f->tx.over, &around->over, around->zxid);
-    return true;
 }
 
 /* Argument 2 of tx:call(); fills f->call. */
@@ -260,7 +260,7 @@ static void end_inside(lua_State *L, struct frame *f, struct tx_run *run)
             lua_pushnil(L);
         fault_raise_again(L, out->code, buf_bytes(&out->message));
     }
-    if (!merge(f, run->tx)) {
+    if (tx_join(run->tx, &f->tx) != 0) {
         fault_raise(L, ERR_TOO_LARGE, "%s: what it wrote is too much", lua_tostring(L, 2));
     }
     if (out->outcome == SCRIPT_WAIT) {
@@ -281,7 +281,7 @@ void run_other(lua_State *L, struct tx_run *run)
         fault_raise(L, ERR_SCRIPT_FAILED, "%s: recipes call each other deeper than %d",
                     lua_tostring(L, 2), HOST_DEPTH_MAX);
     }
-    if (ops_left(run->tx) == 0) {
+    if (tx_ops_left(run->tx) == 0) {
         fault_raise(L, ERR_TOO_LARGE, "call: no operation is left");
     }
     read_name(L, h, f);
@@ -292,7 +292,7 @@ void run_other(lua_State *L, struct tx_run *run)
     begin_inside(f, run->tx);
     find_state(L, h, f);
     h->depth++;
-    run_frame(h, f, &f->out, sandbox_of(L));
+    run_frame(f, &f->out, sandbox_of(L));
     h->depth--;
     f->run.tx = NULL;
     struct sandbox used = f->state->sandbox;

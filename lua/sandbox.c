@@ -145,6 +145,11 @@ void sandbox_refill(struct sandbox *s)
     lua_sethook(s->lua, hook, LUA_MASKCOUNT, SANDBOX_HOOK_COUNT);
 }
 
+void sandbox_limit(struct sandbox *s, uint64_t fuel_max)
+{
+    if (fuel_max != 0 && fuel_max < s->fuel) s->fuel = fuel_max;
+}
+
 void sandbox_share(struct sandbox *inner, const struct sandbox *outer)
 {
     sandbox_refill(inner);

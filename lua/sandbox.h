@@ -54,6 +54,9 @@ void sandbox_close(struct sandbox *s); /* also when not open */
 /* Gives a full budget; before each run. */
 void sandbox_refill(struct sandbox *s);
 
+/* Less fuel for this run; 0: no less. */
+void sandbox_limit(struct sandbox *s, uint64_t fuel_max);
+
 /* For a run inside of another state's run: both live on what the outer one has left. What
  * the inner one used is taken from the outer one after it; when it went over, so has the
  * outer one. */

@@ -330,20 +330,73 @@ unsigned tx_create_flags_at(lua_State *L, int index)
            flag_at(L, index, "parents", TX_PARENTS);
 }
 
+/* An option in milliseconds; 0 when it is not given. */
+static uint64_t ms_at(lua_State *L, int index, const char *name)
+{
+    lua_Integer ms = 0;
+
+    if (lua_isnoneornil(L, index)) return 0;
+    if (lua_getfield(L, index, name) != LUA_TNIL) {
+        ms = lua_isinteger(L, -1) ? lua_tointeger(L, -1) : 0;
+        if (ms <= 0) fault_raise(L, ERR_BAD_OPTION, "%s is no number of milliseconds", name);
+    }
+    lua_pop(L, 1);
+    return (uint64_t) ms;
+}
+
+static struct tx_creation creation_at(lua_State *L, int index)
+{
+    static const char *const names[] = { "ephemeral", "sequential", "parents",
+                                         "container", "ttl", "linger", NULL };
+    struct tx_creation how = { 0 };
+
+    check_options(L, index, names);
+    how.flags = flag_at(L, index, "ephemeral", TX_EPHEMERAL) |
+                flag_at(L, index, "sequential", TX_SEQUENTIAL) |
+                flag_at(L, index, "parents", TX_PARENTS) |
+                flag_at(L, index, "container", TX_CONTAINER);
+    how.ttl_ms = ms_at(L, index, "ttl");
+    how.linger_ms = ms_at(L, index, "linger");
+    return how;
+}
+
 static int tx_object_create(lua_State *L)
 {
     struct tx_run *run = run_of(L);
     struct bytes path = text_at(L, 2), data = data_at(L, 3);
-    const unsigned flags = tx_create_flags_at(L, 4);
+    const struct tx_creation how = creation_at(L, 4);
     int err;
 
     sandbox_charge(L, TX_WRITE_FUEL);
-    err = tx_create(run->tx, path, data, flags, &run->name);
+    err = tx_create_as(run->tx, path, data, &how, &run->name);
     if (err == ERR_SESSION_EXPIRED && run->tx->session == 0) {
         fault_raise(L, err, "%s: an ephemeral node needs a session", lua_tostring(L, 2));
     }
     raise_if(L, err, 2);
     push_bytes(L, buf_bytes(&run->name));
+    return 1;
+}
+
+static int tx_object_touch(lua_State *L)
+{
+    struct tx_run *run = run_of(L);
+    struct bytes path = path_at(L, 2);
+
+    sandbox_charge(L, TX_WRITE_FUEL);
+    raise_if(L, tx_touch(run->tx, path), 2);
+    return 0;
+}
+
+static int tx_object_delete_tree(lua_State *L)
+{
+    struct tx_run *run = run_of(L);
+    struct bytes path = path_at(L, 2);
+    struct tx_deleted deleted;
+
+    sandbox_charge(L, TX_WRITE_FUEL);
+    raise_if(L, tx_delete_tree(run->tx, path, false, &deleted), 2);
+    sandbox_charge(L, deleted.nodes * TX_WRITE_FUEL / 2);
+    lua_pushinteger(L, (lua_Integer) deleted.nodes);
     return 1;
 }
 
@@ -483,6 +536,7 @@ static const luaL_Reg METHODS[] = {
     { "delete", tx_object_delete },   { "fail", tx_object_fail },
     { "wait", tx_object_wait },       { "owned", tx_object_owned },
     { "call", tx_object_call },       { "check", tx_object_check },
+    { "touch", tx_object_touch },     { "delete_tree", tx_object_delete_tree },
     { NULL, NULL },
 };
 

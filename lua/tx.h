@@ -21,9 +21,14 @@
  *     tx:owned(path [, after])  path of the first ephemeral node below `path` that the
  *                          caller's session owns, behind `after` if given; or nil
  *
- *     tx:create(path, data [, {ephemeral, sequential, parents}])   the path created
+ *     tx:create(path, data [, {ephemeral, sequential, parents, container, ttl, linger}])
+ *                          the path created. container: it goes with its last child; ttl:
+ *                          when not changed for so many ms; linger: an ephemeral one stays
+ *                          so many ms when its session expires
  *     tx:set(path, data [, {version}])
+ *     tx:touch(path)       its ttl begins anew; nothing else changes
  *     tx:delete(path [, {version}])
+ *     tx:delete_tree(path) it and all below, ephemeral nodes too; returns how many
  *     tx:check(args, {name = kind, ...})      refuses the call unless the arguments are these
  *                          and no others. A kind is path, string, integer, natural (0 or
  *                          more), number, boolean, table or any; with a ? behind it the

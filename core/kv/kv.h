@@ -16,7 +16,7 @@
  *     't' expires u64be path            a node that goes by itself    (core/tree/node.h)
  *     'q' path                          a quota                       (core/tree/quota.h)
  *     's' id u64be                      a session                     (core/session)
- *     'r' id u64be seq u64be            a stored result               (core/session)
+ *     'r' id u64be seq u64be            a stored result, or that it waits (core/session)
  *
  * Pure. Invariants: K1 a view never changes by being read. K2 what an overlay returns is
  * its own newest change of that key, else what is below. K3 the order of seek does not

@@ -125,6 +125,7 @@ static int call_wait(struct resolver *r, struct call *c, const struct request *q
     } else {
         if (r->tx.ops.len > 0 || !c->recorded) txn_commit(r, a, 0, (struct bytes){ 0 });
         c->recorded = true;
+        if (c->asker.began == 0) c->asker.began = r->zxid;
         if (!c->waits) call_register(r, c, q->timeout_ms);
         watches_set(r, c, paths_of_run(r));
         return ERR_PENDING;
@@ -140,6 +141,7 @@ static void run_script(struct resolver *r, const struct call *c, const struct re
                                 .args = q->args,
                                 .session = c->asker.session,
                                 .seq = c->asker.seq,
+                                .began = c->asker.began,
                                 .cancel = cancel };
 
     script_result_clear(&r->out);
@@ -158,6 +160,22 @@ static bool call_has_waited(struct resolver *r, const struct call *c)
            s.last >= c->asker.seq;
 }
 
+/* What the run wrote is judged by event functions, beside which its own result is kept.
+ * False: one refused it, and r->out says why. */
+static bool call_passes(struct resolver *r, const struct call *c)
+{
+    struct script_result own = r->out;
+    int code;
+
+    if (own.outcome == SCRIPT_ERROR) return false;
+    if (r->bindings_count == 0 || r->tx.ops.len == 0) return true;
+    r->out = r->spare;
+    code = events_run(r, &c->asker);
+    r->spare = code == 0 ? r->out : own;
+    if (code == 0) r->out = own;
+    return code == 0;
+}
+
 /* What the earlier runs of a call left must not stay when a later one is refused: its module
  * cleans up, in a transaction of its own behind the refusal. */
 static void call_clean_up(struct resolver *r, const struct call *c, const struct request *q)
@@ -166,7 +184,7 @@ static void call_clean_up(struct resolver *r, const struct call *c, const struct
 
     txn_begin(r, c->asker.session, CALL_OPS_MAX);
     run_script(r, c, q, true);
-    if (r->out.outcome == SCRIPT_ERROR || r->tx.ops.len == 0 || !txn_fits(r, 0)) return;
+    if (!call_passes(r, c) || r->tx.ops.len == 0 || !txn_fits(r, 0)) return;
     txn_commit(r, &nobody, 0, (struct bytes){ 0 });
 }
 
@@ -175,10 +193,12 @@ static int run_once(struct resolver *r, struct call *c, const struct request *q,
     struct result result = { .index = -1 };
 
     *good = false;
+    if (r->events_changed) events_load(r);
     txn_begin(r, c->asker.session, CALL_OPS_MAX);
     r->tx.track_reads = true;
     if (!guards_pass(r, &c->asker, q)) return 0;
     run_script(r, c, q, false);
+    (void) call_passes(r, c);
     switch (r->out.outcome) {
     case SCRIPT_DONE:
         *good = true;
@@ -258,7 +278,7 @@ static void call_withdraw(struct resolver *r, struct call *c, int code)
     watches_drop(r, c);
     txn_begin(r, c->asker.session, CALL_OPS_MAX);
     run_script(r, c, &q, true);
-    if (r->out.outcome == SCRIPT_ERROR) txn_begin(r, c->asker.session, 0);
+    if (!call_passes(r, c)) txn_begin(r, c->asker.session, 0);
     txn_answer(r, &c->asker, &result);
     call_finish(r, c);
 }

@@ -3,7 +3,9 @@
  *
  *     resolver.c    the public functions, the order of work, which kind goes where
  *     open_batch.c  the transaction at hand and the batch it goes into
- *     writes.c      wants -> tx; the source of a recipe is checked first
+ *     writes.c      wants -> tx
+ *     events.c      functions that are bound to paths: the table of them, their runs
+ *     recipes.c     the source of a recipe: checked, and kept when it is replaced
  *     leases.c      sessions: opened, closed, expired
  *     lanes.c       what one session has here: calls that wait, requests held at a gap
  *     calls.c       recipe calls: run, wait, end
@@ -33,13 +35,19 @@ static_assert(TXN_BYTES_MAX > 2 * REQUEST_BYTES_MAX, "a resolved request fits");
 enum {
     ROUND_RUNS_MAX = 1000,    /* put-off work done after one submit or tick */
     CALL_PATHS_MAX = 1024,    /* paths that one call may wait for */
+    EVENT_BINDINGS_MAX = 1024, /* of all recipes */
+    EVENT_BUCKETS = 64,
+    EVENT_RUNS_MAX = 64, /* of one transaction: functions may wake each other */
 };
+
+struct binding; /* events.c */
 
 /* Whom a transaction answers, and where its result is kept. */
 struct asker {
     uint32_t origin;
     uint64_t tag;
     uint64_t session, seq, ack;
+    uint64_t began; /* zxid of the first commit of a call that waited before; else 0 */
 };
 
 struct call {
@@ -95,8 +103,12 @@ struct resolver {
     uint32_t origins;
 
     struct tx tx; /* the transaction at hand */
-    struct script_result out;
+    struct script_result out, spare; /* while event functions run: the call's own result */
     struct buf result, parts, created, message;
+    struct buf kept, kept_source, event; /* of recipes.c, events.c */
+    struct binding *bindings[EVENT_BUCKETS + 1]; /* the last: any first part */
+    size_t bindings_count;
+    bool events_changed; /* the bindings in the tree: load them before the next write */
 
     struct table lanes, watch_paths;
     struct list lanes_all;
@@ -139,6 +151,24 @@ int request_resolve(struct resolver *r, const struct asker *a, const struct requ
 void write_resolve(struct resolver *r, const struct asker *a, const struct request *q);
 /* Every want is a guard that passes; else refuses and is false. */
 bool guards_pass(struct resolver *r, const struct asker *a, const struct request *q);
+
+/* recipes.c */
+/* A recipe that does not load is not stored, whoever writes it: 0, or a code with r->out's
+ * message. `fuel_first` is what was spent before this request: one may cost as much as a turn,
+ * and then some. */
+int recipe_check(struct resolver *r, const struct want *w, uint64_t fuel_first);
+/* Before the want is resolved: what it replaces goes into the history, and what the new
+ * source is bound to into the index. */
+int recipe_keep(struct resolver *r, const struct want *w);
+
+/* events.c */
+/* Runs the functions that are bound to what the transaction at hand wrote. 0, or the code of
+ * the one that refused it, in r->out: then the transaction is to be refused by
+ * txn_refuse_script(). */
+int events_run(struct resolver *r, const struct asker *a);
+void events_load(struct resolver *r);
+void events_clear(struct resolver *r);
+int recipe_bind(struct resolver *r, struct bytes name, struct bytes bindings);
 
 /* leases.c */
 void lease_open(struct resolver *r, const struct asker *a, const struct request *q);

@@ -37,10 +37,16 @@ void resolver_free(struct resolver *r)
     buf_fini(&r->out.value);
     buf_fini(&r->out.message);
     buf_fini(&r->out.paths);
+    buf_fini(&r->spare.value);
+    buf_fini(&r->spare.message);
+    buf_fini(&r->spare.paths);
     buf_fini(&r->result);
     buf_fini(&r->parts);
     buf_fini(&r->created);
     buf_fini(&r->message);
+    buf_fini(&r->kept);
+    buf_fini(&r->kept_source);
+    buf_fini(&r->event);
     free(r->woken);
     free(r->deadlines);
     free(r);
@@ -59,6 +65,7 @@ void resolver_start(struct resolver *r, uint64_t now_ms)
     r->tally = r->machine->tally;
     r->tally.expires_first = 0;
     leases_load(r);
+    events_load(r);
 }
 
 void resolver_stop(struct resolver *r)
@@ -68,6 +75,7 @@ void resolver_stop(struct resolver *r)
     CHECK(r->watch_paths.count == 0 && r->deadlines_count == 0);
     expiry_clear(r->expiry);
     tx_reset(&r->tx);
+    events_clear(r);
     kv_overlay_clear(&r->pending);
     buf_clear(&r->txns);
     r->txns_count = 0;
@@ -126,6 +134,17 @@ static int resolve_new(struct resolver *r, const struct asker *a, const struct r
     return 0;
 }
 
+/* A call that waited under another leader: it runs from its start, on the version of the
+ * recipe that it began with. */
+static int resolve_again(struct resolver *r, const struct asker *a, const struct request *q,
+                         struct bytes request)
+{
+    struct asker again = *a;
+
+    again.began = session_began(&r->pending.view, a->session, a->seq);
+    return resolve_new(r, &again, q, request);
+}
+
 static void answer_again(struct resolver *r, const struct asker *a)
 {
     txn_begin(r, a->session, 0);
@@ -144,9 +163,8 @@ int request_resolve(struct resolver *r, const struct asker *a, const struct requ
     case SESSION_REPEATED:
         answer_again(r, a);
         return 0;
-    case SESSION_WAITING: /* under another leader, if it is not here: it runs from its start
-                           */
-        return call_attach(r, a) ? 0 : resolve_new(r, a, q, request);
+    case SESSION_WAITING:
+        return call_attach(r, a) ? 0 : resolve_again(r, a, q, request);
     case SESSION_GAP:
         return held_add(r, a, request);
     case SESSION_ACKNOWLEDGED:

@@ -33,41 +33,6 @@ static void put_part(struct resolver *r, const struct want *w, const struct done
     result_part_encode(&r->parts, &part);
 }
 
-/* --- recipes --- */
-
-/* The name of the recipe whose source this want stores; null bytes: it stores none. */
-static struct bytes recipe_stored(const struct want *w)
-{
-    const struct bytes directory = BYTES_LIT(SCRIPT_DIRECTORY "/");
-    const struct bytes none = { 0 };
-    struct bytes name;
-
-    if (w->kind != WANT_CREATE && w->kind != WANT_CREATE_AS && w->kind != WANT_SET) {
-        return none;
-    }
-    if (w->data.ptr == NULL || w->path.len < directory.len) return none;
-    if (!bytes_equal(bytes_of(w->path.ptr, directory.len), directory)) return none;
-    name = bytes_of(w->path.ptr + directory.len, w->path.len - directory.len);
-    return memchr(name.ptr, '/', name.len) == NULL ? name : none;
-}
-
-/* A recipe that does not load is not stored, whoever writes it. `fuel_first` is what was
- * spent before this request: one may cost as much as a turn, and then some. */
-static int recipe_check(struct resolver *r, const struct want *w, uint64_t fuel_first)
-{
-    const struct bytes name = recipe_stored(w);
-
-    if (name.ptr == NULL || r->scripts == NULL || r->scripts->check == NULL) return 0;
-    script_result_clear(&r->out);
-    if (r->fuel - fuel_first >= SCRIPT_FUEL_MAX) {
-        buf_put_bytes_raw(&r->out.message, BYTES_LIT("recipes of one request"));
-        return ERR_OVER_BUDGET;
-    }
-    r->scripts->check(r->scripts, name, w->data, &r->out);
-    r->fuel += r->out.fuel;
-    return r->out.outcome == SCRIPT_ERROR ? r->out.code : 0;
-}
-
 /* --- wants --- */
 
 /* What a refusal tells beside its code: the path; of a create, the parent that is not
@@ -182,7 +147,8 @@ static bool wants_resolve(struct resolver *r, const struct asker *a,
             txn_refuse(r, a, code, buf_bytes(&r->out.message), i);
             return false;
         }
-        code = want_resolve(r, &w, &done);
+        code = recipe_keep(r, &w);
+        if (code == 0) code = want_resolve(r, &w, &done);
         if (code != 0) {
             txn_refuse(r, a, code, refusal_of(r, &w, code), i);
             return false;
@@ -204,7 +170,12 @@ void write_resolve(struct resolver *r, const struct asker *a, const struct reque
 
     txn_begin(r, a->session, WRITE_OPS_MAX);
     r->tx.reserved_allowed = true; /* this is how recipes are put; scripts may not */
+    if (r->events_changed) events_load(r);
     if (!wants_resolve(r, a, q, &result.parts_count)) return;
+    if (events_run(r, a) != 0) {
+        txn_refuse_script(r, a);
+        return;
+    }
     result.parts = buf_bytes(&r->parts);
     txn_answer(r, a, &result);
 }

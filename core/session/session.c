@@ -8,6 +8,8 @@ enum {
     FORMAT = 1,
     CELL_BYTES = 1 + 8 + SESSION_SECRET_BYTES + 8 + 8,
     RESULT_KEY_BYTES = KV_ID_KEY_BYTES + 8,
+    WAITS = 0, /* in place of a result, with the zxid of the first commit behind it */
+    WAITS_BYTES = 1 + 8,
 };
 
 /* -- Cells ---------------------------------------------------------------------------- */
@@ -67,11 +69,25 @@ static struct bytes result_key(uint8_t room[RESULT_KEY_BYTES], uint64_t id, uint
     return bytes_of(room, RESULT_KEY_BYTES);
 }
 
+static bool is_waiting(struct bytes cell)
+{
+    return cell.len == WAITS_BYTES && cell.ptr[0] == WAITS;
+}
+
 bool session_result(struct kv_view *v, uint64_t id, uint64_t seq, struct bytes *result)
 {
     uint8_t room[RESULT_KEY_BYTES];
 
-    return kv_get(v, result_key(room, id, seq), result);
+    return kv_get(v, result_key(room, id, seq), result) && !is_waiting(*result);
+}
+
+uint64_t session_began(struct kv_view *v, uint64_t id, uint64_t seq)
+{
+    uint8_t room[RESULT_KEY_BYTES];
+    struct bytes cell;
+
+    if (!kv_get(v, result_key(room, id, seq), &cell) || !is_waiting(cell)) return 0;
+    return get_u64(cell.ptr + 1);
 }
 
 /* -- Open and close ------------------------------------------------------------------- */
@@ -230,13 +246,32 @@ enum session_verdict session_judge(struct kv_view *v, uint64_t id, uint64_t seq,
     return SESSION_NEW;
 }
 
+/* A request that was seen before and has its result now has waited until now. */
+static void put_result(struct kv_overlay *o, uint64_t zxid, struct bytes key,
+                       struct bytes result, bool seen_before)
+{
+    uint8_t waits[WAITS_BYTES] = { WAITS };
+
+    if (result.ptr == NULL) {
+        if (seen_before) return; /* its first commit counts */
+        put_u64(waits + 1, zxid);
+        kv_put_new(o, key, bytes_of(waits, sizeof waits), zxid);
+    } else if (seen_before) {
+        kv_put(o, key, result, zxid);
+    } else {
+        kv_put_new(o, key, result, zxid);
+    }
+}
+
 void session_record(struct kv_overlay *o, uint64_t zxid, uint64_t id, uint64_t seq,
                     uint64_t ack, struct bytes result)
 {
     uint8_t room[RESULT_KEY_BYTES];
     struct session s;
+    bool seen_before;
 
     if (!session_read(&o->view, id, &s)) return;
+    seen_before = seq <= s.last;
     CHECK(seq >= 1);
     CHECK(seq <= s.last + 1);
     ack = ack_after(&s, seq, ack);
@@ -244,8 +279,8 @@ void session_record(struct kv_overlay *o, uint64_t zxid, uint64_t id, uint64_t s
     s.ack = ack;
     if (seq > s.last) s.last = seq;
     session_put(o, &s, zxid);
-    if (result.ptr == NULL || seq <= s.ack) return; /* S2 */
-    kv_put_new(o, result_key(room, id, seq), result, zxid); /* a seq has one result */
+    if (seq <= s.ack) return; /* S2 */
+    put_result(o, zxid, result_key(room, id, seq), result, seen_before);
 }
 
 /* -- Checking ------------------------------------------------------------------------- */

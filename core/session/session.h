@@ -9,8 +9,8 @@
  * Cell 's' id:  version u8 (1) | timeout_ms | secret | last (highest seq resolved) | ack,
  *               the numbers as u64, so that a session's cell never changes its size. A
  *               timeout of 0: it is over, though not all of its nodes are gone yet
- * Cell 'r' id seq:  the result's bytes (core/machine/result.h). A call that still waits has
- *                   no 'r' cell while its seq is <= last and > ack.
+ * Cell 'r' id seq:  the result's bytes (core/machine/result.h); of a call that still waits
+ *                   0x00 and, as u64, the zxid of its first commit: no result begins so
  *
  * Pure. Invariants: S1 ack <= last. S2 no 'r' cell at or below ack, none above last. S3 no
  * 'r' and no 'e' cell of a session without an 's' cell. */
@@ -68,6 +68,10 @@ enum session_verdict session_judge(struct kv_view *v, uint64_t id, uint64_t seq,
 
 /* The stored result; false when there is none. Borrowed. */
 bool session_result(struct kv_view *v, uint64_t id, uint64_t seq, struct bytes *result);
+
+/* Of a call that waits: the zxid of its first commit, which says which version of a recipe
+ * it goes on with; 0 when it has a result or was never seen. */
+uint64_t session_began(struct kv_view *v, uint64_t id, uint64_t seq);
 
 /* Records that seq was resolved, with its result (ptr NULL: the call waits) and drops
  * results up to `ack`, which is cut to what is legal (never past seq - 1). A result that

@@ -60,6 +60,17 @@ void tx_fini(struct tx *t);
  * caller had set is zero again, `reserved_allowed` and `session` above all. */
 void tx_reset(struct tx *t);
 
+/* How many ops it may still have, those of whole subtrees aside. */
+uint32_t tx_ops_left(const struct tx *t);
+
+/* Begins a transaction, not initialised yet, on top of another one that has ops left: what
+ * one wrote the other sees, and dropping it (tx_fini) leaves the other as it was. Meanwhile
+ * the other must not change. */
+void tx_begin_inside(struct tx *t, struct tx *around);
+/* What `t` wrote and read becomes what `around` did; `t` is good for tx_fini() only.
+ * ERR_TOO_LARGE: it was too much, and `around` is as it was. */
+int tx_join(struct tx *around, struct tx *t);
+
 /* False when there is no node. `n` is borrowed until the next change of that path. */
 bool tx_read(struct tx *t, struct bytes path, struct node *n);
 
