@@ -104,6 +104,11 @@ bool resolver_is_tired(const struct resolver *r)
     return r->fuel >= SCRIPT_FUEL_MAX;
 }
 
+uint64_t resolver_fuel(const struct resolver *r)
+{
+    return r->fuel;
+}
+
 /* A request in turn, or without a turn. */
 static int resolve_new(struct resolver *r, const struct asker *a, const struct request *q,
                        struct bytes request)

@@ -75,6 +75,7 @@ bool resolver_room(const struct resolver *r);
  * however many are asked for, cost no leader its reign. */
 void resolver_turn(struct resolver *r);
 bool resolver_is_tired(const struct resolver *r); /* this turn has had its share */
+uint64_t resolver_fuel(const struct resolver *r); /* what scripts cost in this turn */
 /* Something stands in the open batch. */
 bool resolver_has_batch(const struct resolver *r);
 

@@ -85,11 +85,22 @@ void fair_remove(struct fair *f, struct fair_item *item)
     list_remove(&item->link);
     item->flow = NULL;
     f->count--;
+    if (!list_empty(&flow->items)) return;
+    if (f->ring.next == &flow->in_ring) f->spent = 0;
     list_remove(&flow->in_ring);
-    if (!list_empty(&flow->items)) {
-        list_push(&f->ring, &flow->in_ring);
-        return;
-    }
     table_remove(&f->flows, &flow->link);
     list_push(&f->spare, &flow->in_ring);
+}
+
+void fair_end(struct fair *f, uint64_t cost)
+{
+    struct fair_flow *flow = LIST_FIRST(&f->ring, struct fair_flow, in_ring);
+
+    CHECK(f->count > 0);
+    f->spent += cost;
+    fair_remove(f, LIST_FIRST(&flow->items, struct fair_item, link));
+    if (f->spent < FAIR_TURN) return;
+    f->spent = 0;
+    list_remove(&flow->in_ring);
+    list_push(&f->ring, &flow->in_ring);
 }

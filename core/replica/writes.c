@@ -11,6 +11,7 @@
 
 enum {
     SLOT_BITS = 16,
+    FUEL_OF_A_REQUEST = 500, /* as much work as a request without a script */
     CHANNEL_BITS = 24, /* numberings of one start of a server; the start stands above */
     /* What one origin may have in the leader's queue. */
     INBOX_COUNT_MAX = PENDING_COUNT_MAX / NODES_MAX,
@@ -49,13 +50,13 @@ void writes_init(struct writes *w, uint64_t boot)
     w->slots_free_count = PENDING_COUNT_MAX;
 }
 
-static void inbound_drop(struct writes *w, struct inbound *in)
+/* It is in the queue no more. */
+static void inbound_free(struct writes *w, struct inbound *in)
 {
     struct channel *c = &w->channels[in->origin - 1];
 
     c->count--;
     c->bytes -= in->len;
-    fair_remove(&w->queue, &in->turn);
     free(in);
 }
 
@@ -69,7 +70,10 @@ static void inbox_clear(struct replica *r)
         if (fair_holds(&pending_of(at)->turn)) fair_remove(&w->queue, &pending_of(at)->turn);
     }
     while (w->queue.count > 0) {
-        inbound_drop(w, CONTAINER_OF(fair_first(&w->queue), struct inbound, turn));
+        struct inbound *in = CONTAINER_OF(fair_first(&w->queue), struct inbound, turn);
+
+        fair_remove(&w->queue, &in->turn);
+        inbound_free(w, in);
     }
     LIST_EACH(at, &w->all)
     {
@@ -237,11 +241,11 @@ static struct frame forward_frame(const struct replica *r, enum frame_kind kind,
 }
 
 /* Whose turn it is gets the next number. */
-static struct pending *number_next(struct writes *w)
+static struct pending *number_next(struct writes *w, uint64_t cost)
 {
     struct pending *p = CONTAINER_OF(fair_first(&w->queue), struct pending, turn);
 
-    fair_remove(&w->queue, &p->turn);
+    fair_end(&w->queue, cost);
     p->number = w->number_next++;
     p->exposed = true;
     list_push(&w->sent, &p->by_sent);
@@ -255,7 +259,7 @@ static void take_turns(struct writes *w)
 
     while (w->queue.count > 0 && bytes < FORWARD_BYTES_AIM &&
            w->number_next - w->acked < FORWARDS_MAX) {
-        struct pending *p = number_next(w);
+        struct pending *p = number_next(w, 1);
 
         bytes += p->len;
         if (w->unsent == &w->sent) w->unsent = &p->by_sent;
@@ -492,15 +496,16 @@ static struct resolver_request request_first(const struct replica *r)
     return (struct resolver_request){ in->origin, in->tag, bytes_of(in->request, in->len) };
 }
 
-static void request_taken(struct replica *r)
+static void request_taken(struct replica *r, uint64_t cost)
 {
     struct writes *w = &r->writes;
     struct fair_item *item = fair_first(&w->queue);
 
     if (is_own(r, item)) {
-        (void)number_next(w);
+        (void)number_next(w, cost);
     } else {
-        inbound_drop(w, CONTAINER_OF(item, struct inbound, turn));
+        fair_end(&w->queue, cost);
+        inbound_free(w, CONTAINER_OF(item, struct inbound, turn));
     }
 }
 
@@ -511,10 +516,11 @@ bool writes_resolve(struct replica *r)
 
     for (; w->queue.count > 0 && may_resolve(r); some = true) {
         struct resolver_request q = request_first(r);
+        uint64_t fuel = resolver_fuel(r->resolver);
 
         w->resolved++;
         resolve(r, &q);
-        request_taken(r);
+        request_taken(r, 1 + (resolver_fuel(r->resolver) - fuel) / FUEL_OF_A_REQUEST);
     }
     if (some) feed_starved(r);
     return some;
@@ -529,7 +535,7 @@ bool writes_member_next(const struct replica *r, struct resolver_request *q)
 
 void writes_member_taken(struct replica *r)
 {
-    request_taken(r);
+    request_taken(r, 1);
 }
 
 void writes_leader_lost(struct replica *r)

@@ -32,14 +32,19 @@ static int first(void)
     return item == NULL ? -1 : (int)(CONTAINER_OF(item, struct thing, item) - things);
 }
 
-static int take(void)
+static int take_at(uint64_t cost)
 {
     int i = first();
 
     CHECK(i >= 0);
-    fair_remove(&f, &things[i].item);
+    fair_end(&f, cost);
     things[i].number = 0;
     return i;
+}
+
+static int take(void) /* a dear one */
+{
+    return take_at(FAIR_TURN);
 }
 
 static void within_a_flow_the_order_is_kept(void)
@@ -62,6 +67,21 @@ static void flows_take_turns(void)
     IS(take(), 22);
     for (int i = 2; i < 10; i++) IS(take(), i);
     IS(f.count, 0);
+}
+
+static void a_turn_is_some_cheap_things(void)
+{
+    for (int i = 0; i < FAIR_TURN + 5; i++) push(i, 1, 7);
+    push(100, 1, 8);
+    for (int i = 0; i < FAIR_TURN; i++) IS(take_at(1), i);
+    IS(take_at(1), 100);
+    for (int i = FAIR_TURN; i < FAIR_TURN + 5; i++) IS(take_at(1), i);
+    push(1, 1, 1); /* a turn that was not used up is nobody's */
+    push(2, 1, 2);
+    push(3, 1, 2);
+    IS(take_at(FAIR_TURN - 1), 1);
+    IS(take_at(FAIR_TURN - 1), 2);
+    IS(take_at(1), 3);
 }
 
 static void whose_turn_it_is_stays_so_until_it_is_removed(void)
@@ -124,6 +144,7 @@ int main(void)
     fair_init(&f);
     TEST(within_a_flow_the_order_is_kept);
     TEST(flows_take_turns);
+    TEST(a_turn_is_some_cheap_things);
     TEST(whose_turn_it_is_stays_so_until_it_is_removed);
     TEST(what_is_removed_is_never_met);
     TEST(in_a_storm_each_flow_keeps_its_order_and_nothing_is_lost);
