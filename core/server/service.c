@@ -79,6 +79,7 @@ static void on_flushed(struct out *o, int code)
     struct conn *c = CONTAINER_OF(o, struct conn, out);
 
     conn_flushed(c);
+    watches_written(c);
     if (code != 0) {
         conn_close(c);
     } else if (conn_has_room(c) &&

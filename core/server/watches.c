@@ -233,3 +233,11 @@ void watches_sweep(struct conn *c, uint64_t now_ms)
     pack_array(out, 1);
     pack_uint(out, zxid);
 }
+
+/* What the kernel has taken is as good as read: it bounds that by itself. */
+void watches_written(struct conn *c)
+{
+    if (c->event_bytes == 0 || out_queued(&c->out) > 0) return;
+    c->event_bytes = 0;
+    feed_read(&c->service->feed, owner_of(c));
+}

@@ -27,6 +27,7 @@ bool watches_arm(struct job *j);
 bool watches_arm_many(struct job *j); /* WATCH_MANY */
 void watches_unarm(struct conn *c, uint64_t id);
 void watches_forget(struct conn *c); /* it closes */
+void watches_written(struct conn *c); /* some of its output */
 void watches_sweep(struct conn *c, uint64_t now_ms); /* now and then */
 
 #endif

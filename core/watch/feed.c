@@ -49,6 +49,7 @@ void feed_fini(struct feed *f)
     changes_fini(&f->changes);
     history_fini(&f->history);
     buf_fini(&f->ids);
+    buf_fini(&f->kept);
 }
 
 /* --- firing --- */
@@ -69,12 +70,54 @@ static void lag(struct feed *f, uint64_t owner, uint64_t zxid,
                  f->ids.len / sizeof(uint64_t));
 }
 
+static const struct watch_firing *kept(const struct feed *f)
+{
+    return (const struct watch_firing *) (const void *) f->kept.ptr;
+}
+
+/* Those of a watch that has too much unread apart from the others, all of it: a watch is told
+ * of a whole transaction or not at all. Few have; so they are looked for one by one. */
+static size_t too_much_lag(struct feed *f, uint64_t owner, uint64_t zxid,
+                           const struct watch_firing *firings, size_t count)
+{
+    struct buf much = { 0 };
+
+    for (size_t i = 0; i < count; i++) {
+        if (firings[i].too_much) buf_put(&much, &firings[i], sizeof firings[i]);
+    }
+    lag(f, owner, zxid, (const struct watch_firing *) (const void *) much.ptr,
+        much.len / sizeof *firings);
+    buf_fini(&much);
+    buf_clear(&f->kept);
+    for (size_t i = 0; i < count; i++) {
+        const bool gone = firings[i].too_much ||
+                          (!firings[i].once &&
+                           !watch_armed(&f->watches, owner, firings[i].id));
+
+        if (!gone) buf_put(&f->kept, &firings[i], sizeof firings[i]);
+    }
+    return f->kept.len / sizeof *firings;
+}
+
+static bool any_too_much(const struct watch_firing *firings, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (firings[i].too_much) return true;
+    }
+    return false;
+}
+
 static void fire_live(void *ctx, uint64_t owner, uint64_t zxid,
                       const struct changes *changes, const struct watch_firing *firings,
                       size_t count)
 {
     struct feed *f = ctx;
 
+    if (any_too_much(firings, count)) {
+        count = too_much_lag(f, owner, zxid - 1, firings, count);
+        firings = kept(f);
+    }
+    if (count == 0) return;
     if (f->io.events(f->io.ctx, owner, zxid, changes, firings, count)) return;
     lag(f, owner, zxid - 1, firings, count);
 }
@@ -238,6 +281,11 @@ size_t feed_count_of(const struct feed *f, uint64_t owner)
 void feed_unarm(struct feed *f, uint64_t owner, uint64_t id)
 {
     watch_remove(&f->watches, owner, id);
+}
+
+void feed_read(struct feed *f, uint64_t owner)
+{
+    watch_owner_read(&f->watches, owner);
 }
 
 void feed_forget(struct feed *f, uint64_t owner)

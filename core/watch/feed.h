@@ -19,8 +19,9 @@
  * told already, and of no other. So when the last page was told, all that was told adds up
  * to the tree at exactly that page's zxid, and every transaction after it is told whole.
  *
- * BUDGET  When an owner cannot be told more (io.events says so), the watches that would
- * have heard are gone, and io.lagged names them and the last zxid of which they were told
+ * BUDGET  When a watch has too much unread (watch.h), or its owner cannot be told more
+ * (io.events says so), the watches that would have heard are gone, those of other events
+ * stay, and io.lagged names them and the last zxid of which they were told
  * everything; a watch whose catching up is too much in one piece ends with ERR_LAGGED. After
  * either the owner arms again when it has read that far: nothing is lost silently.
  *
@@ -83,7 +84,7 @@ struct feed {
     uint64_t zxid_first, zxid_last; /* of the slot that is being applied; 0 = none yet */
     struct list replays;            /* of struct replay */
     struct list snapshots;          /* of struct snapshot; the next one first */
-    struct buf ids;                 /* work space */
+    struct buf ids, kept;           /* work space */
 };
 
 void feed_init(struct feed *f, const struct feed_io *io, uint64_t seed);
@@ -118,6 +119,7 @@ bool feed_armed(const struct feed *f, uint64_t owner, uint64_t id);
 size_t feed_count_of(const struct feed *f, uint64_t owner); /* its watches */
 void feed_unarm(struct feed *f, uint64_t owner, uint64_t id);
 void feed_forget(struct feed *f, uint64_t owner); /* all of it, tags too */
+void feed_read(struct feed *f, uint64_t owner);   /* it has read all that it was told */
 
 /* Some catching up, and some pages from the applied state; again: there is more that could
  * go on now. */

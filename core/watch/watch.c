@@ -25,7 +25,8 @@ struct watch_owner { /* goes with its last watch */
     uint64_t handle;
     struct watch_place watches; /* in the order of arming */
     size_t count;
-    size_t group; /* its group of the transaction at hand + 1; 0 = not concerned yet */
+    uint32_t group; /* its group of the transaction at hand + 1; 0 = not concerned yet */
+    uint8_t reading; /* changes whenever the owner has read all */
 };
 
 struct watch {
@@ -35,10 +36,14 @@ struct watch {
     uint64_t id, since;
     uint32_t next[2], before[2]; /* by enum list_of */
     uint32_t chain;              /* the next of its chain of ids, or the next free place */
-    uint8_t what;
-    bool once, value;
-    bool fired; /* by the transaction at hand */
+    uint16_t unread;             /* units told in the owner's reading that is named here: */
+    uint8_t reading;             /* of another one nothing counts any more */
+    unsigned what : 3;
+    unsigned once : 1, value : 1;
+    unsigned fired : 1; /* by the transaction at hand */
 };
+
+static_assert(WATCH_UNREAD_MAX / WATCH_UNREAD_UNIT <= UINT16_MAX, "units fit");
 
 static_assert(sizeof(struct watch) == 64, "what a million of them take");
 
@@ -259,7 +264,7 @@ bool watch_add(struct watch_table *t, const struct watch_spec *spec)
                          .run = spec->run,
                          .id = spec->id,
                          .since = spec->since,
-                         .what = (uint8_t) spec->what,
+                         .what = spec->what & 7u,
                          .once = spec->once,
                          .value = spec->value };
     if (w->run != NULL) w->run->watches++;
@@ -274,6 +279,13 @@ bool watch_add(struct watch_table *t, const struct watch_spec *spec)
 bool watch_armed(const struct watch_table *t, uint64_t owner, uint64_t id)
 {
     return watch_find(t, owner, id) != 0;
+}
+
+void watch_owner_read(struct watch_table *t, uint64_t owner)
+{
+    struct watch_owner *o = owner_find(t, owner);
+
+    if (o != NULL) o->reading++;
 }
 
 size_t watch_count(const struct watch_table *t)
@@ -418,7 +430,7 @@ static size_t group_of(struct watch_table *t, struct watch_owner *o)
         const struct watch_group g = { .owner = o->handle };
 
         buf_put(&t->groups, &g, sizeof g);
-        o->group = groups_count(t);
+        o->group = (uint32_t) groups_count(t);
     }
     return o->group - 1;
 }
@@ -456,15 +468,30 @@ static bool listens(const struct watch *w, const struct matching *m)
     return !m->replay && (run->walk == NULL || walk_has_passed(run->walk, m->event->path));
 }
 
+/* Counts the event as unread; false, and it is not counted: that would be too much. */
+static bool unread_add(struct watch *w, const struct event *e)
+{
+    const size_t bytes = e->path.len + (w->value ? e->data.len : 0);
+    const size_t units = 1 + bytes / WATCH_UNREAD_UNIT;
+    const size_t max = WATCH_UNREAD_MAX / WATCH_UNREAD_UNIT;
+
+    if (w->reading != w->owner->reading) w->unread = 0;
+    w->reading = w->owner->reading;
+    if (w->unread > 0 && w->unread + units > max) return false;
+    w->unread = (uint16_t) (units < max ? w->unread + units : max);
+    return true;
+}
+
 static void path_fire(const struct matching *m, const struct watch_path *p)
 {
     for (uint32_t place = p->watches.first; place != 0;) {
         struct watch *w = at_place(m->t, place);
 
         if (listens(w, m) && concerns(w, m->event)) {
+            const bool too_much = !m->replay && !unread_add(w, m->event);
             const struct watch_found f = { place,
                                            group_of(m->t, w->owner),
-                                           { w->id, m->index, w->value, w->once } };
+                                           { w->id, m->index, w->value, w->once, too_much } };
 
             w->fired = true;
             buf_put(&m->t->found, &f, sizeof f);

@@ -12,7 +12,10 @@
  * A run whose watches have become live may have a walk (walk.h): it hears of what the walk
  * has passed only, since the rest is still to be read.
  *
- * Not here: reading the log, bytes of the wire, budgets (feed.h). Pure.
+ * BUDGET  Of each watch is known how much live events came to since its owner had read all,
+ * as watch_owner_read() says. What would be more than WATCH_UNREAD_MAX is marked `too_much`.
+ *
+ * Not here: reading the log, bytes of the wire, what becomes of it (feed.h). Pure.
  *
  * Invariants: W1 an id is armed at most once per owner. W2 firings of one owner come in the
  * order of events; of one event, those on its path before those on the trees above it, each
@@ -21,6 +24,7 @@
 #ifndef CORE_WATCH_WATCH_H
 #define CORE_WATCH_WATCH_H
 
+#include "core/base/limits.h"
 #include "core/machine/table.h"
 #include "core/watch/changes.h"
 #include "core/watch/walk.h"
@@ -29,6 +33,11 @@ enum watch_what {
     WATCH_DATA = 1,     /* created, changed, deleted */
     WATCH_CHILDREN = 2, /* a child created or deleted; the node itself deleted */
     WATCH_TREE = 4,     /* as DATA, of the node and of all below it; goes with no other */
+};
+
+enum {
+    WATCH_UNREAD_UNIT = 64,
+    WATCH_UNREAD_MAX = LIMIT(1 << 20, 16 << 10), /* bytes; a single event may be more */
 };
 
 struct watch_run {
@@ -53,7 +62,8 @@ struct watch_firing {
     uint64_t id;
     uint32_t event; /* its index in the changes */
     bool value;
-    bool once; /* the watch has gone */
+    bool once;     /* the watch has gone */
+    bool too_much; /* with what the owner has not read of this watch */
 };
 
 struct watch_place {
@@ -82,6 +92,9 @@ bool watch_add(struct watch_table *t, const struct watch_spec *spec);
 bool watch_armed(const struct watch_table *t, uint64_t owner, uint64_t id);
 void watch_remove(struct watch_table *t, uint64_t owner, uint64_t id); /* none: fine */
 void watch_drop(struct watch_table *t, uint64_t owner);                /* all of them */
+
+/* The owner has read all that it was told. */
+void watch_owner_read(struct watch_table *t, uint64_t owner);
 
 size_t watch_count(const struct watch_table *t);
 size_t watch_count_of(const struct watch_table *t, uint64_t owner);

@@ -383,6 +383,38 @@ rule("a_watch_tells_each_change_in_order", function()
   fails("closed", watch:next())
 end)
 
+rule("a_snapshot_of_a_tree_is_told_and_then_its_changes", function()
+  local c <close> = connect()
+  assert(c:create("/t/tree/a", "1", { parents = true }))
+  local watch <close> = assert(c:watch("/t/tree", { recursive = true, snapshot = true, value = true }))
+  local map <const>, kinds <const> = {}, {}
+  repeat
+    local event <const> = assert(watch:next(20000))
+    kinds[#kinds + 1] = event.kind
+    if event.kind == "node" then map[event.path] = event.data end
+  until event.kind == "ready"
+  same(table.concat(kinds, " "), "armed node node ready")
+  same(map["/t/tree"], tidelock.null)
+  same(map["/t/tree/a"], "1")
+  assert(c:create("/t/tree/a/b", "2"))
+  local created <const> = next_change(watch)
+  same(created.kind .. created.path .. created.data, "created/t/tree/a/b2")
+  assert(watch:zxid() >= created.zxid)
+  fails("bad_option", c:watch("/t", { snapshot = true, children = true }))
+end)
+
+rule("a_watch_goes_on_from_an_earlier_life", function()
+  local c <close> = connect()
+  assert(c:create("/t/lives", "1", { parents = true }))
+  local first <close> = assert(c:watch("/t/lives"))
+  local since <const> = assert(first:next(20000)).zxid
+  assert(first:close())
+  assert(c:set("/t/lives", "2"))
+  local second <close> = assert(c:watch("/t/lives", { since = since }))
+  same(assert(second:next(20000)).kind, "changed")
+  same(assert(second:next(20000)).kind, "armed")
+end)
+
 rule("a_watch_of_children_tells_of_them", function()
   local c <close> = connect()
   assert(c:create("/t/family", nil, { parents = true }))

@@ -153,6 +153,16 @@ static void apply(const char *const *paths, uint32_t count)
     buf_fini(&ops);
 }
 
+/* A transaction of a slot that is not over. */
+static void feed_txn_of(const char *path)
+{
+    struct buf ops = { 0 };
+
+    op_encode(&ops, &(struct op){ .kind = OP_SET, .path = bytes_str(path) });
+    feed_txn(&feed, &(struct txn){ .flags = TXN_FINAL, .ops = buf_bytes(&ops) }, ++zxid);
+    buf_fini(&ops);
+}
+
 static void set(const char *path)
 {
     apply(&path, 1);
@@ -296,6 +306,27 @@ static void a_watch_that_cannot_be_told_more_is_gone_alone_and_its_owner_hears(v
     IS(arm_since(1, 1, "/a", 2), FEED_LATER);
     run();
     STR(take(), "1@3: 1 changed /a; 1@4: 1 changed /a; tag 1 0; ");
+    end();
+}
+
+/* The watch of /b stays, and hears of the very transaction. */
+static void a_watch_with_too_much_unread_lags_alone_until_its_owner_has_read(void)
+{
+    const char *both[] = { "/a", "/b" };
+    const int most = WATCH_UNREAD_MAX / WATCH_UNREAD_UNIT;
+    char want[100];
+
+    begin();
+    IS(arm(1, 1, "/a"), 0);
+    IS(arm(1, 2, "/b"), 0);
+    for (int i = 0; i < most; i++) feed_txn_of("/a");
+    feed_read(&feed, 1);
+    for (int i = 0; i < most; i++) feed_txn_of("/a");
+    take();
+    apply(both, 2);
+    snprintf(want, sizeof want, "1 lagged %d: 1; 1@%d: 2 changed /b; ", 2 * most,
+             2 * most + 2);
+    STR(take(), want);
     end();
 }
 
@@ -458,6 +489,7 @@ int main(void)
     TEST(an_owner_that_does_not_read_is_waited_for);
     TEST(what_is_no_longer_kept_or_still_to_come_is_lagged);
     TEST(a_watch_that_cannot_be_told_more_is_gone_alone_and_its_owner_hears);
+    TEST(a_watch_with_too_much_unread_lags_alone_until_its_owner_has_read);
     TEST(an_id_stands_once_and_a_bad_path_not_at_all);
     TEST(what_is_forgotten_is_told_nothing_and_ends_no_tag);
     TEST(every_client_hears_of_every_change_once_in_a_storm);
