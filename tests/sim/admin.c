@@ -192,7 +192,7 @@ static void ask(struct world *w)
     node_soon(n);
 }
 
-static void begin(struct world *w, enum member_action action, const struct server *n)
+void admin_begin(struct world *w, enum member_action action, const struct server *n)
 {
     struct admin *a = w->admin;
 
@@ -201,6 +201,14 @@ static void begin(struct world *w, enum member_action action, const struct serve
     a->incarnation = n->incarnation;
     if (action == MEMBER_DEMOTE) a->loose = true;
     ask(w);
+}
+
+bool admin_busy(struct world *w)
+{
+    struct admin *a = w->admin;
+
+    if (a->action != 0 && w->now_us - a->asked_us > 1000 * ASK_AGAIN_MS) ask(w);
+    return a->action != 0;
 }
 
 bool admin_owns(uint64_t tag)
@@ -223,7 +231,7 @@ static void went_well(struct world *w, uint32_t id)
     enum member_action done = a->action;
 
     a->action = 0;
-    if (done == MEMBER_ADD) begin(w, MEMBER_JOIN, n);
+    if (done == MEMBER_ADD) admin_begin(w, MEMBER_JOIN, n);
     if (done != MEMBER_JOIN) return;
     if (id != n->id) broken(w, "node %u joined with id %u", n->id, id);
     joined(w, n);
@@ -267,7 +275,7 @@ static bool may_wipe(const struct world *w, const struct server *n)
     return nodes_count(roster_sets(m).voters) >= 3;
 }
 
-static void wipe(struct server *n)
+void admin_wipe(struct server *n)
 {
     trace(n->world, "node %u loses its memory", n->id);
     n->away = n->joins = true;
@@ -285,11 +293,11 @@ bool admin_may_lose(const struct world *w, const struct server *n)
 void admin_lost(struct server *n)
 {
     n->disk.damaged = false;
-    wipe(n);
+    admin_wipe(n);
 }
 
 /* Somebody starts it as at the very first time. It believes that it votes; nobody else may. */
-static void start_as_founder(struct server *n)
+void admin_start_as_founder(struct server *n)
 {
     trace(n->world, "node %u starts as a founder again", n->id);
     n->away = n->joins = false;
@@ -315,21 +323,21 @@ static void change_of(struct world *w, struct server *n)
     switch (rng_below(&w->rng, 6)) {
     case 0:
     case 1:
-        if (may_go(w, n)) begin(w, MEMBER_REMOVE, n);
+        if (may_go(w, n)) admin_begin(w, MEMBER_REMOVE, n);
         break;
     case 2:
-        if (chance(w, 200) && may_go(w, n)) begin(w, MEMBER_DEMOTE, n);
+        if (chance(w, 200) && may_go(w, n)) admin_begin(w, MEMBER_DEMOTE, n);
         break;
     case 3:
-        begin(w, MEMBER_PROMOTE, n);
+        admin_begin(w, MEMBER_PROMOTE, n);
         break;
     default:
         if (!may_wipe(w, n)) return;
-        wipe(n);
+        admin_wipe(n);
         if (w->options.founders > 1 && n->id <= w->options.founders && chance(w, 500)) {
-            start_as_founder(n);
+            admin_start_as_founder(n);
         } else {
-            begin(w, MEMBER_JOIN, n);
+            admin_begin(w, MEMBER_JOIN, n);
         }
         break;
     }
@@ -354,8 +362,8 @@ static bool is_settled(const struct world *w)
 static void bring_back(struct world *w, struct server *n)
 {
     if (!n->away && !is_settled(w)) return;
-    wipe(n);
-    begin(w, roster_find(admin_roster(w), n->id) != NULL ? MEMBER_JOIN : MEMBER_ADD, n);
+    admin_wipe(n);
+    admin_begin(w, roster_find(admin_roster(w), n->id) != NULL ? MEMBER_JOIN : MEMBER_ADD, n);
 }
 
 static void next(struct world *w)
@@ -372,15 +380,9 @@ static void next(struct world *w)
 
 static void live(struct world *w, void *ctx)
 {
-    struct admin *a = w->admin;
-
     (void) ctx;
     if (w->healed != 0) return;
-    if (a->action == 0) {
-        next(w);
-    } else if (w->now_us - a->asked_us > 1000 * ASK_AGAIN_MS) {
-        ask(w);
-    }
+    if (!admin_busy(w)) next(w);
     world_at(w, rng_below(&w->rng, 2000 * w->options.admin_gap_ms), live, NULL);
 }
 

@@ -29,6 +29,7 @@
 
 #include "core/base/list.h"
 #include "core/log/record.h"
+#include "core/machine/roster.h"
 #include "core/replica/replica.h"
 #include "lua/host.h"
 #include "tests/lib/memory_store.h"
@@ -287,6 +288,11 @@ bool admin_was_removed(const struct server *n);  /* by what it knows itself */
 /* A ballot proposes, under the configuration that its server goes by now. */
 void admin_ballot_acts(struct server *n, struct ballot ballot);
 nodes_set admin_voters(const struct world *w, struct ballot ballot);
+/* Asks for a change, until he is told how it ended; who joins is started then. */
+void admin_begin(struct world *w, enum member_action action, const struct server *n);
+bool admin_busy(struct world *w); /* he still waits, and asks once more if that is due */
+void admin_wipe(struct server *n); /* it loses its memory, and is another from now on */
+void admin_start_as_founder(struct server *n);
 bool admin_owns(uint64_t tag);
 void admin_answer(struct world *w, uint64_t tag, int code, struct bytes result);
 

@@ -17,7 +17,8 @@ struct scenario {
 };
 
 extern const struct scenario scenarios_consensus[], scenarios_storage[],
-    scenarios_sessions[], scenarios_disks[], scenarios_clients[]; /* each ends with a name of NULL */
+    scenarios_sessions[], scenarios_disks[], scenarios_clients[],
+    scenarios_members[]; /* each ends with a name of NULL */
 
 /* Steps. Servers are named by their id. */
 void scene_run(struct world *w, uint64_t ms);
@@ -32,5 +33,14 @@ void scene_crash(struct world *w, uint32_t id);
 void scene_start(struct world *w, uint32_t id);
 /* All clients go to this server and each gets a new write through, without any healing. */
 void scene_expect_writes(struct world *w, uint32_t id);
+
+/* The admin changes the members, and is told that it is done. */
+void scene_await_change(struct world *w, uint32_t id);
+void scene_change(struct world *w, enum member_action action, uint32_t id);
+/* Until this server, with the memory that it has, is one of the voters that all know of. */
+void scene_await_vote(struct world *w, uint32_t id);
+void scene_await_end(struct world *w, uint32_t id); /* of a server that was removed */
+/* Another server by this id, without a memory, joins; and votes in the end. */
+void scene_replace(struct world *w, uint32_t id, enum member_action how);
 
 #endif

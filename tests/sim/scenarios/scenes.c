@@ -6,7 +6,12 @@
 #include "tests/sim/guests.h"
 #include "tests/sim/scenarios/scenarios.h"
 
-enum { GUESTS = 6, WRITES_LIMIT_MS = 10000, LEADER_LIMIT_MS = 10000 };
+enum {
+    GUESTS = 6,
+    WRITES_LIMIT_MS = 10000,
+    LEADER_LIMIT_MS = 10000,
+    CHANGE_LIMIT_MS = 20000,
+};
 
 void scene_run(struct world *w, uint64_t ms)
 {
@@ -90,6 +95,54 @@ void scene_expect_writes(struct world *w, uint32_t id)
     }
 }
 
+/* --- members --- */
+
+static void step_until_late(struct world *w, uint64_t since_us, const char *what, uint32_t id)
+{
+    world_step(w);
+    if (w->now_us < since_us + 1000 * CHANGE_LIMIT_MS) return;
+    world_print(w);
+    broken(w, "%s %u: not in %u s", what, id, CHANGE_LIMIT_MS / 1000);
+}
+
+void scene_await_change(struct world *w, uint32_t id)
+{
+    const uint64_t since_us = w->now_us;
+
+    while (admin_busy(w))
+        step_until_late(w, since_us, "a change that concerns server", id);
+}
+
+void scene_change(struct world *w, enum member_action action, uint32_t id)
+{
+    admin_begin(w, action, scene_node(w, id));
+    scene_await_change(w, id);
+}
+
+void scene_await_vote(struct world *w, uint32_t id)
+{
+    const struct server *n = scene_node(w, id);
+    const uint64_t since_us = w->now_us;
+
+    while (!admin_counts(n) || (roster_sets(admin_roster(w)).voters & node_bit(id)) == 0)
+        step_until_late(w, since_us, "a seat for server", id);
+}
+
+void scene_await_end(struct world *w, uint32_t id)
+{
+    const uint64_t since_us = w->now_us;
+
+    while (scene_node(w, id)->up)
+        step_until_late(w, since_us, "the end of server", id);
+}
+
+void scene_replace(struct world *w, uint32_t id, enum member_action how)
+{
+    admin_wipe(scene_node(w, id));
+    scene_change(w, how, id);
+    scene_await_vote(w, id);
+}
+
 static void run(const struct scenario *s, bool with_guests, uint64_t seed, bool traced)
 {
     struct world *w = mem_zalloc(sizeof *w);
@@ -115,7 +168,7 @@ static void run(const struct scenario *s, bool with_guests, uint64_t seed, bool 
 
 static const struct scenario *const rooms[] = { scenarios_consensus, scenarios_storage,
                                                 scenarios_sessions, scenarios_disks,
-                                                scenarios_clients };
+                                                scenarios_clients, scenarios_members };
 enum { ROOMS = sizeof rooms / sizeof rooms[0] };
 
 int scenarios_run(const char *name, uint64_t first, uint64_t seeds, bool traced)
