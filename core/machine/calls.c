@@ -15,7 +15,19 @@ static struct call *call_new(const struct asker *a, struct bytes request)
     list_init(&c->by_lane);
     list_init(&c->by_ready);
     list_init(&c->watches);
+    list_init(&c->also);
     return c;
+}
+
+static struct also *also_of(struct list *link)
+{
+    return CONTAINER_OF(link, struct also, link);
+}
+
+static void also_drop(struct also *one)
+{
+    list_remove(&one->link);
+    free(one);
 }
 
 /* The call leaves its lane, which may be empty then. */
@@ -33,14 +45,16 @@ void call_drop(struct resolver *r, struct call *c)
     deadline_remove(r, c);
     list_remove(&c->by_ready);
     if (c->waits) leave_lane(r, c);
+    LIST_EACH_SAFE(at, after, &c->also) also_drop(also_of(at));
     free(c);
 }
 
-/* The call has its answer. */
+/* The call has its answer, and its result is stored. */
 static void call_finish(struct resolver *r, struct call *c)
 {
     struct lane *lane = c->waits ? lane_find(r, c->asker.session) : NULL;
 
+    LIST_EACH_SAFE(at, after, &c->also) txn_repeat(r, &also_of(at)->asker);
     call_drop(r, c);
     if (lane != NULL) lane_release(r, lane);
 }
@@ -256,14 +270,42 @@ void call_run_first(struct resolver *r)
     call_finish(r, c);
 }
 
+/* Who of this origin is to be answered. */
+static struct asker *asker_at(struct call *c, uint32_t origin)
+{
+    struct also *one;
+
+    if (c->asker.origin == origin) return &c->asker;
+    LIST_EACH(at, &c->also)
+    {
+        if (also_of(at)->asker.origin == origin) return &also_of(at)->asker;
+    }
+    one = mem_zalloc(sizeof *one);
+    list_push(&c->also, &one->link);
+    return &one->asker;
+}
+
 bool call_attach(struct resolver *r, const struct asker *a)
 {
     struct call *c = call_find(r, a->session, a->seq);
+    struct asker *who;
 
     if (c == NULL) return false;
-    c->asker.origin = a->origin;
-    c->asker.tag = a->tag;
+    who = asker_at(c, a->origin);
+    who->origin = a->origin;
+    who->tag = a->tag;
+    who->session = a->session;
+    who->seq = a->seq;
     return true;
+}
+
+void call_refuse_all(struct resolver *r, const struct call *c, int code)
+{
+    txn_refuse_unstored(r, &c->asker, code, (struct bytes){ 0 });
+    LIST_EACH(at, &c->also)
+    {
+        txn_refuse_unstored(r, &also_of(at)->asker, code, (struct bytes){ 0 });
+    }
 }
 
 /* The call ends without its answer: its module cleans up, and `code` is its one result.

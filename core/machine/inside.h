@@ -50,8 +50,17 @@ struct asker {
     uint64_t began; /* zxid of the first commit of a call that waited before; else 0 */
 };
 
+/* The same call was asked at another server too. After a change of leaders every server sends
+ * what it has, in any order, so only the client knows where it listens now: all are
+ * answered. */
+struct also {
+    struct list link;
+    struct asker asker;
+};
+
 struct call {
     struct asker asker;
+    struct list also;     /* of struct also: one for each other origin at most */
     uint64_t order;       /* rises with the first wait: woken calls run in this order */
     uint64_t deadline_ms; /* 0 = none */
     size_t deadline_at;   /* place in the heap, from 1; 0 = not in it */
@@ -142,6 +151,8 @@ void txn_refuse_script(struct resolver *r, const struct asker *a);
 void txn_refuse_unstored(struct resolver *r, const struct asker *a, int code,
                          struct bytes detail);
 struct asker asker_unstored(const struct asker *a);
+/* Commits an answer to who asks again: the result that is stored. */
+void txn_repeat(struct resolver *r, const struct asker *a);
 
 /* resolver.c */
 int request_resolve(struct resolver *r, const struct asker *a, const struct request *q,
@@ -189,14 +200,18 @@ void lane_end(struct resolver *r, uint64_t session);
 void lanes_clear(struct resolver *r);
 bool kept_has_room(const struct resolver *r, struct bytes request);
 int held_add(struct resolver *r, const struct asker *a, struct bytes request);
-void held_forget(struct resolver *r, uint64_t session, uint64_t seq);
+/* This one is asked by the same origin again, which gave up the one before. */
+void held_forget(struct resolver *r, const struct asker *a);
 void held_ripen(struct resolver *r, uint64_t session, uint64_t seq);
 void held_run_first(struct resolver *r);
 
 /* calls.c */
 int call_start(struct resolver *r, const struct asker *a, struct bytes request);
-/* False: it does not wait here. */
+/* The call that waits will answer this one too; of one origin only the newest, for there
+ * requests keep their order. False: it does not wait here. */
 bool call_attach(struct resolver *r, const struct asker *a);
+/* All who asked are answered with this, which is stored nowhere. */
+void call_refuse_all(struct resolver *r, const struct call *c, int code);
 void call_cancel(struct resolver *r, const struct asker *a, uint64_t target_seq);
 void call_run_first(struct resolver *r);
 void calls_time_out(struct resolver *r);

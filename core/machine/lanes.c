@@ -102,14 +102,16 @@ int held_add(struct resolver *r, const struct asker *a, struct bytes request)
     return 0;
 }
 
-void held_forget(struct resolver *r, uint64_t session, uint64_t seq)
+void held_forget(struct resolver *r, const struct asker *a)
 {
-    struct lane *lane = lane_find(r, session);
+    struct lane *lane = lane_find(r, a->session);
 
     if (lane == NULL) return;
     LIST_EACH_SAFE(at, after, &lane->helds)
     {
-        if (held_of_lane(at)->asker.seq == seq) held_drop(r, held_of_lane(at));
+        const struct asker *b = &held_of_lane(at)->asker;
+
+        if (b->seq == a->seq && b->origin == a->origin) held_drop(r, held_of_lane(at));
     }
     lane_release(r, lane);
 }
@@ -149,7 +151,7 @@ static void lane_empty(struct resolver *r, struct lane *lane, int code)
     while (!list_empty(&lane->calls)) {
         struct call *c = LIST_FIRST(&lane->calls, struct call, by_lane);
 
-        if (code != 0) txn_refuse_unstored(r, &c->asker, code, (struct bytes){ 0 });
+        if (code != 0) call_refuse_all(r, c, code);
         call_drop(r, c);
     }
     while (!list_empty(&lane->helds)) {

@@ -104,6 +104,12 @@ void txn_refuse_script(struct resolver *r, const struct asker *a)
     refuse(r, a, &result, buf_bytes(&r->out.message));
 }
 
+void txn_repeat(struct resolver *r, const struct asker *a)
+{
+    txn_begin(r, a->session, 0);
+    txn_commit(r, a, TXN_FINAL | TXN_REPEATED, (struct bytes){ 0 });
+}
+
 struct asker asker_unstored(const struct asker *a)
 {
     return (struct asker){ .origin = a->origin, .tag = a->tag };

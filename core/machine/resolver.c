@@ -150,12 +150,6 @@ static int resolve_again(struct resolver *r, const struct asker *a, const struct
     return resolve_new(r, &again, q, request);
 }
 
-static void answer_again(struct resolver *r, const struct asker *a)
-{
-    txn_begin(r, a->session, 0);
-    txn_commit(r, a, TXN_FINAL | TXN_REPEATED, (struct bytes){ 0 });
-}
-
 int request_resolve(struct resolver *r, const struct asker *a, const struct request *q,
                     struct bytes request)
 {
@@ -166,7 +160,7 @@ int request_resolve(struct resolver *r, const struct asker *a, const struct requ
     case SESSION_NEW:
         return resolve_new(r, a, q, request);
     case SESSION_REPEATED:
-        answer_again(r, a);
+        txn_repeat(r, a);
         return 0;
     case SESSION_WAITING:
         return call_attach(r, a) ? 0 : resolve_again(r, a, q, request);
@@ -220,7 +214,7 @@ int resolver_submit(struct resolver *r, const struct resolver_request *request,
     a.session = q.session;
     a.seq = q.seq;
     a.ack = q.ack;
-    if (a.seq != 0) held_forget(r, a.session, a.seq); /* the newest arrival is answered */
+    if (a.seq != 0) held_forget(r, &a); /* the newest arrival is answered */
     code = request_resolve(r, &a, &q, request->request);
     run_put_off(r);
     return code;

@@ -29,6 +29,7 @@ void rig_init(struct rig *g, uint64_t seed)
     struct resolver_config config = { .scripts = &g->scripts, .seed = seed };
 
     memset(g, 0, sizeof *g);
+    g->origin = 1;
     g->scripts.run = rig_run_script;
     g->now = (struct resolver_time){ 1000, 1700000000000 };
     kv_overlay_init(&g->store, NULL, seed);
@@ -108,7 +109,7 @@ void rig_new_reign(struct rig *g, uint64_t slots_kept)
 
 uint64_t rig_submit(struct rig *g, const struct request *q)
 {
-    struct resolver_request request = { .origin = 1, .tag = ++g->tag };
+    struct resolver_request request = { .origin = g->origin, .tag = ++g->tag };
 
     CHECK(g->tag < RIG_TAGS_MAX);
     if (!resolver_room(g->resolver)) rig_take(g);

@@ -38,6 +38,7 @@ struct rig {
     uint64_t taken;                       /* the last slot that holds something */
     uint64_t tag;                         /* the last one used */
     uint64_t ack;                         /* what requests with a seq bring */
+    uint32_t origin;                      /* that asks; 1 at first */
     struct rig_answer answers[RIG_TAGS_MAX];
     struct buf request;
     int code; /* of the last submit */

@@ -257,6 +257,45 @@ static void the_newest_arrival_of_a_waiting_call_is_answered(void)
     end();
 }
 
+/* Its client went from one server to another, and after a change of leaders the copy that it
+ * left behind may come last. */
+static void a_waiting_call_asked_at_two_servers_is_answered_at_both(void)
+{
+    uint64_t here, there, later;
+
+    begin();
+    here = rig_call(&g, id(a, 1), "any.read", "/x");
+    g.origin = 2;
+    there = rig_call(&g, id(a, 1), "any.read", "/x");
+    later = rig_call(&g, id(a, 1), "any.read", "/x");
+    g.origin = 1;
+    IS(resolver_stats(g.resolver).waiting, 1);
+    rig_create(&g, id(b, 1), "/x", 0);
+    rig_settle(&g);
+    IS(code(here), 0);
+    IS(code(later), 0);
+    OK(told_same(here, later));
+    IS(g.answers[there].count, 0);
+    IS(resolver_stats(g.resolver).waiting, 0);
+    end();
+}
+
+static void so_it_is_when_its_session_ends(void)
+{
+    uint64_t here, there;
+
+    begin();
+    here = rig_call(&g, id(a, 1), "any.read", "/x");
+    g.origin = 2;
+    there = rig_call(&g, id(a, 1), "any.read", "/x");
+    g.origin = 1;
+    rig_close(&g, a);
+    rig_settle(&g);
+    IS(code(here), ERR_SESSION_EXPIRED);
+    IS(code(there), ERR_SESSION_EXPIRED);
+    end();
+}
+
 static void a_time_limit_withdraws_the_call_and_its_place(void)
 {
     uint64_t tag, cancel;
@@ -451,6 +490,8 @@ int main(void)
     TEST(a_run_that_changes_nothing_leaves_no_transaction);
     TEST(a_seq_after_a_waiting_call_is_not_held_up);
     TEST(the_newest_arrival_of_a_waiting_call_is_answered);
+    TEST(a_waiting_call_asked_at_two_servers_is_answered_at_both);
+    TEST(so_it_is_when_its_session_ends);
     TEST(a_time_limit_withdraws_the_call_and_its_place);
     TEST(cancel_and_grant_compete_for_one_result);
     TEST(a_clean_up_that_fails_still_ends_the_call);
