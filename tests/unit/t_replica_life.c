@@ -345,6 +345,29 @@ static void what_was_asked_before_a_snapshot_is_never_sent_again(void)
     end();
 }
 
+/* The leader never got the first one, and must not wait for its number. */
+static void what_is_asked_after_a_snapshot_goes_to_the_same_reign(void)
+{
+    uint64_t lost, next;
+    struct ballot reign;
+
+    begin(3);
+    trio_mark(t, 3);
+    trio_settle(t);
+    reign = trio_status(t, 1).ballot;
+    lost = trio_mark(t, 3);
+    trio_turn(t, 3);
+    leave_behind(); /* with what was on its way */
+    trio_pass(t, 2000);
+    IS(t->nodes[2].store.installs, 1);
+    IS(t->answers[lost].code, ERR_CLOSED);
+    next = trio_mark(t, 3);
+    trio_pass(t, 2000);
+    IS(t->answers[next].count, 1);
+    IS(ballot_cmp(trio_status(t, 1).ballot, reign), 0);
+    end();
+}
+
 static void a_replica_that_restarts_after_a_snapshot_goes_on_from_there(void)
 {
     begin(3);
@@ -619,6 +642,7 @@ int main(void)
     TEST(a_catch_up_answer_is_bounded_in_bytes);
     TEST(a_slot_that_the_log_no_longer_has_comes_as_a_snapshot);
     TEST(what_was_asked_before_a_snapshot_is_never_sent_again);
+    TEST(what_is_asked_after_a_snapshot_goes_to_the_same_reign);
     TEST(a_replica_that_restarts_after_a_snapshot_goes_on_from_there);
     TEST(a_crash_between_the_state_and_its_record_costs_nothing);
     TEST(a_promise_is_kept_over_a_snapshot);
