@@ -186,13 +186,17 @@ void clients_answer(struct server *n, uint64_t tag, int code, struct bytes bytes
 
     if (w->now_us < c->paused_until_us) return;
     if (a->kind == 0 || a->tag != tag) return; /* asked again elsewhere */
-    if (code == ERR_CLOSED) c->cut_off = true;
+    /* A call that waits is never late: who is told that it does not wait asks elsewhere. */
+    if (code == ERR_CLOSED || (code != 0 && a->kind == LOCK)) c->cut_off = true;
     if (code != 0) return;
     w->stats.answers++;
     if (result_decode(bytes, &r) != 0) broken(w, "an answer that is no result");
     trace(w, "client %u is answered: %s seq %" PRIu64 " %s zxid %" PRIu64, c->id,
           ask_name(a->kind), a->seq, error_name(r.code), r.zxid);
-    if (r.code == ERR_BUSY) return;
+    if (r.code == ERR_BUSY) {
+        c->cut_off = a->kind == LOCK;
+        return;
+    }
     if (a->kind == OPEN) {
         opened(c, a, &r);
         return;

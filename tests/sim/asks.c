@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "core/base/check.h"
+#include "core/base/errors.h"
 #include "core/machine/request.h"
 #include "tests/sim/clients.h"
 
@@ -130,6 +131,14 @@ struct call { /* on its way to a server, which may be paused, or gone when it ge
     uint8_t request[];
 };
 
+static bool taken(struct server *n, const struct call *k)
+{
+    const struct bytes request = bytes_of(k->request, k->len);
+
+    if (!n->up || disk_is_full(n)) return false;
+    return replica_submit(n->replica, node_time(n), k->tag, k->tag % 5, request) == 0;
+}
+
 static void call_arrives(struct world *w, void *ctx)
 {
     struct call *k = ctx;
@@ -138,9 +147,7 @@ static void call_arrives(struct world *w, void *ctx)
     (void)w;
     if (node_defers(n, call_arrives, k)) return;
     if (n->up && k->len == 0) replica_read(n->replica, node_time(n), k->tag, k->renewed);
-    if (n->up && k->len > 0 && !disk_is_full(n)) {
-        replica_submit(n->replica, node_time(n), k->tag, k->tag % 5, bytes_of(k->request, k->len));
-    }
+    if (k->len > 0 && !taken(n, k)) clients_answer(n, k->tag, ERR_NO_QUORUM, (struct bytes){ 0 });
     if (n->up) node_soon(n);
     free(k);
 }

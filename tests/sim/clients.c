@@ -155,6 +155,14 @@ void clients_pause(struct world *w, uint64_t ms)
     trace(w, "client %u sleeps for %" PRIu64 " ms", c->id, ms);
 }
 
+void clients_server_ends(struct world *w, uint32_t id)
+{
+    if (w->clients == NULL) return;
+    for (uint32_t i = 0; i < w->options.clients; i++) {
+        if (w->clients[i].server == id - 1) w->clients[i].cut_off = true;
+    }
+}
+
 void clients_ask_twice(struct world *w)
 {
     for (uint32_t i = 0; i < w->options.clients; i++) {

@@ -248,6 +248,7 @@ void clients_start(struct world *w);
 void clients_fini(struct world *w);
 void clients_answer(struct server *n, uint64_t tag, int code, struct bytes result);
 void clients_ready(struct server *n, uint64_t tag, int code);
+void clients_server_ends(struct world *w, uint32_t id); /* and with it their connections */
 void clients_pause(struct world *w, uint64_t ms); /* one of them */
 void clients_ask_twice(struct world *w); /* what is open, at other servers too */
 void clients_heal(struct world *w);  /* all wake, and go to servers that must get on */

@@ -473,6 +473,7 @@ void node_crash(struct server *n)
 
         if (peer != n && !w->cut[n->id - 1][id - 1]) node_peer_down(peer, n->id);
     }
+    clients_server_ends(w, n->id);
     faults_restart_later(n);
 }
 
