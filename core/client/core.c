@@ -64,7 +64,7 @@ void core_end(struct client_core *c, int code)
 bool code_is_for_now(int code)
 {
     return code == ERR_BUSY || code == ERR_NO_QUORUM || code == ERR_STOPPING ||
-           code == ERR_PENDING || code == ERR_DISK_FULL;
+           code == ERR_PENDING || code == ERR_DISK_FULL || code == ERR_CLOSED;
 }
 
 uint64_t core_retry_ms(struct client_core *c, uint64_t now_ms)
@@ -73,7 +73,8 @@ uint64_t core_retry_ms(struct client_core *c, uint64_t now_ms)
 }
 
 /* A busy server is asked again; one without a quorum, or without space, is left after a while,
- * since it may be the only one; one that stops, or knows no session of ours, is left at once. */
+ * since it may be the only one; one that lets its clients go (ERR_CLOSED: it does not know what
+ * became of the request), one that stops, or knows no session of ours, is left at once. */
 void core_refused(struct client_core *c, uint64_t now_ms, int code)
 {
     const bool stay = code == ERR_BUSY || code == ERR_PENDING ||

@@ -9,8 +9,9 @@
  * when their connection is lost are completed with ERR_UNREACHABLE, reads are simply sent
  * again.
  *
- * Retries by itself: BUSY, STOPPING, NO_QUORUM and DISK_FULL of a session's write or of a read
- * are asked again (after a short wait, elsewhere for STOPPING) until the request's time limit.
+ * Retries by itself: BUSY, STOPPING, NO_QUORUM, DISK_FULL and CLOSED of a session's write or of a
+ * read are asked again (after a short wait, elsewhere for STOPPING and CLOSED) until the request's
+ * time limit.
  * Then a read ends with the last of these answers, or with ERR_UNREACHABLE when there was
  * none. A session's write that was sent has a seq, and a seq once sent is never withdrawn:
  * it ends with ERR_PENDING and goes on unseen. What was never sent ends with

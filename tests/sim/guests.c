@@ -514,13 +514,17 @@ static void leave(struct guest *g)
 
 /* --- what to do next --- */
 
+static void sleep_for(struct guest *g, uint64_t ms)
+{
+    trace(g->world, "guest %u sleeps for %" PRIu64 " ms", g->id, ms);
+    g->asleep_until_us = world_now_us(g->world) + 1000 * ms;
+}
+
 static void nap(struct guest *g)
 {
     const uint32_t session_ms = world_options(g->world)->session_ms;
-    uint64_t ms = session_ms / 3 + draw(g->world, 1 + session_ms);
 
-    trace(g->world, "guest %u sleeps for %" PRIu64 " ms", g->id, ms);
-    g->asleep_until_us = world_now_us(g->world) + 1000 * ms;
+    sleep_for(g, session_ms / 3 + draw(g->world, 1 + session_ms));
 }
 
 static void act(struct guest *g)
@@ -655,6 +659,13 @@ void guests_nap(struct world *w)
     struct guest *g = some_guest(w);
 
     if (g != NULL) nap(g);
+}
+
+void guests_sleep(struct world *w, uint64_t ms)
+{
+    struct guest *g = some_guest(w);
+
+    if (g != NULL) sleep_for(g, ms);
 }
 
 void guests_cut(struct world *w)

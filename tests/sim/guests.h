@@ -24,7 +24,8 @@ void guests_expired(struct world *w, uint64_t session);
 void guests_check_end(struct world *w);
 
 /* Faults. */
-void guests_nap(struct world *w);
+void guests_nap(struct world *w); /* one of them, for about a session's time */
+void guests_sleep(struct world *w, uint64_t ms);
 void guests_cut(struct world *w);   /* some connections end */
 void guests_stall(struct world *w); /* some connections stand still */
 void guests_die(struct world *w);   /* one dies and comes back for what it left */

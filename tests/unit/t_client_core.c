@@ -196,6 +196,21 @@ static void a_write_that_a_full_disk_refuses_is_asked_again(void)
     close_core();
 }
 
+/* It may have been done, so it must not end as if it had failed. */
+static void a_write_that_a_server_let_go_is_asked_elsewhere(void)
+{
+    open_core(TIMEOUT_MS);
+    ask(0, METHOD_SET, true, 0);
+    say_error(newest(METHOD_SET), ERR_CLOSED);
+    IS(ended[0].times, 0);
+    OK(client_core_wants_other(core));
+    reconnect();
+    say_zxid(newest(METHOD_SESSION_ATTACH), 0);
+    tick(600);
+    IS(newest(METHOD_SET)->seq, 1);
+    close_core();
+}
+
 static void a_late_write_is_pending_and_goes_on_unseen(void)
 {
     open_core(TIMEOUT_MS);
@@ -447,6 +462,7 @@ int main(void)
     TEST(a_stopping_server_is_left_at_once);
     TEST(a_server_without_a_quorum_is_left_after_a_while);
     TEST(a_write_that_a_full_disk_refuses_is_asked_again);
+    TEST(a_write_that_a_server_let_go_is_asked_elsewhere);
     TEST(a_late_write_is_pending_and_goes_on_unseen);
     TEST(what_was_never_sent_is_unreachable_and_takes_no_seq);
     TEST(a_silent_server_gets_a_ping_and_is_left);
