@@ -9,13 +9,9 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
 from tidelock import TIDELOCK, Closed, Connection, Refused, pack
 
-TICK_S = 1 / os.sysconf("SC_CLK_TCK")
-
-
 def cpu_s(pid):
-    with open("/proc/%d/stat" % pid, encoding="ascii") as file:
-        fields = file.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) * TICK_S
+    """To the nanosecond, by the process's CPU clock, where /proc counts in hundredths."""
+    return time.clock_gettime((~pid << 3) | 2)
 
 
 def resident_bytes(pid):
