@@ -1,7 +1,9 @@
 -- lock.lua -- one holder at a time, first come first served, with a fencing token.
 --
 -- Tree      <path>/holder            ephemeral; its czxid is the token of the one who holds
---                                    the lock, its data how often (see reentrant)
+--                                    the lock, its data how often (see reentrant). When its
+--                                    session expires it lingers for a while as nobody's, so
+--                                    that what the dead one had sent may come to rest
 --           <path>/queue/0000000042  ephemeral; a waiting call's place, the lowest is next
 --           <path>/calls/<call id>   ephemeral; the path of that call's place, so that a
 --                                    call which runs again finds it without a search
@@ -20,6 +22,7 @@
 
 local lock <const> = {}
 
+local DELAY_MS <const>, DELAY_MS_MAX <const> = 5000, 60000
 local EPHEMERAL <const> = { ephemeral = true, parents = true }
 local NUMBERED <const> = { ephemeral = true, parents = true, sequential = true }
 
@@ -38,9 +41,17 @@ local function leave(tx, args, place)
   tx:delete(note(tx, args))
 end
 
+-- The session that holds the lock; nil: none does, also when the holder's node lingers.
 local function held_by(tx, holder)
   local stat <const> = tx:stat(holder)
-  return stat and stat.ephemeralOwner
+  return stat and stat.ephemeralOwner ~= 0 and stat.ephemeralOwner or nil
+end
+
+local function grant(tx, args, holder)
+  local delay <const> = args.delay or DELAY_MS
+  tx:create(holder, "1", { ephemeral = true, parents = true,
+                           linger = delay > 0 and delay or nil })
+  return { path = holder, token = tx.zxid }
 end
 
 -- One more hold of the session that holds already.
@@ -61,9 +72,16 @@ end
 -- @param args.path       the lock's directory, created on first use
 -- @param args.try        true: do not wait; the answer is nil when the lock is not free
 -- @param args.reentrant  true: the session that holds the lock gets it once more
+-- @param args.delay      milliseconds for which nobody gets the lock after this holder's
+--                        session has expired: 0 to 60000; 5000 if left out. A release, and
+--                        a session that is closed, free it at once
 -- @return {path = string, token = integer}  what to put into a guard, and into release
 function lock.acquire(tx, args)
-  tx:check(args, { path = "path", try = "boolean?", reentrant = "boolean?" })
+  tx:check(args, { path = "path", try = "boolean?", reentrant = "boolean?",
+                   delay = "natural?" })
+  if args.delay and args.delay > DELAY_MS_MAX then
+    tx:fail("delay must be 0 to " .. DELAY_MS_MAX .. " milliseconds")
+  end
   local holder <const>, queue <const> = args.path .. "/holder", args.path .. "/queue"
   local mine <const> = tx:get(note(tx, args)) -- the place an earlier run of this call took
 
@@ -77,8 +95,7 @@ function lock.acquire(tx, args)
 
   if not ahead and not tx:exists(holder) then
     if mine then leave(tx, args, mine) end
-    tx:create(holder, "1", EPHEMERAL)
-    return { path = holder, token = tx.zxid }
+    return grant(tx, args, holder)
   end
 
   if args.try then return nil end
@@ -113,7 +130,7 @@ function lock.holder(tx, args)
   tx:check(args, { path = "path" })
   local path <const> = args.path .. "/holder"
   local stat <const> = tx:stat(path)
-  if not stat then return nil end
+  if not stat or stat.ephemeralOwner == 0 then return nil end
   local session <const>, since <const> = stat.ephemeralOwner, stat.ctime
   return { path = path, session = session, token = stat.czxid, since = since }
 end

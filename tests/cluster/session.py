@@ -214,7 +214,7 @@ def a_gap_in_seq_waits_for_what_is_missing():
 def a_waiting_lock_call_moves_on_when_its_holders_session_expires():
     holder, waiter = Session(cluster.addresses, 1000), Session(cluster.addresses, 10000, 1)
     c = holder.connection
-    first = c.answer(acquire(c, holder, 1, "/locks/a"))["value"]
+    first = c.answer(acquire(c, holder, 1, "/locks/a", delay=0))["value"]
     waiting = acquire(waiter.connection, waiter, 1, "/locks/a")
     holder.drop()
     second = waiter.connection.answer(waiting)["value"]
@@ -230,7 +230,7 @@ def a_write_guarded_by_a_stale_holder_is_refused():
     holder, next_one = Session(cluster.addresses, 1000), Session(cluster.addresses)
     c = holder.connection
     c.call("create", "/guarded", b"0")
-    grant = c.answer(acquire(c, holder, 1, "/locks/b"))["value"]
+    grant = c.answer(acquire(c, holder, 1, "/locks/b", delay=0))["value"]
     guard = [[grant["path"], grant["token"]]]
     c.call("set", "/guarded", b"by the holder", guard=guard)
     holder.drop()
