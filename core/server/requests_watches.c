@@ -125,7 +125,7 @@ static unsigned map_flags(const msgpack_object *map, const char **why)
     }
     *why = flags_refusal(flags);
     if (map != NULL && known != map->via.map.size) {
-        *why = "a watch takes data, children, recursive, once and value, each true or false";
+        *why = "a watch takes data, children, recursive, once, value, each true or false";
     }
     return flags;
 }
@@ -152,7 +152,8 @@ int requests_watch_many(struct rpc_values *v, struct job *j)
         const msgpack_object_array *watch = &list->ptr[i].via.array;
         unsigned flags = map_flags(watch->size > 2 ? &watch->ptr[2] : NULL, &why);
         if (why != NULL) return many_refuse(v, i, why);
-        put_watch(&j->body, watch->ptr[0].via.u64, rpc_bytes(&watch->ptr[1]), flags | since);
+        put_watch(&j->body, watch->ptr[0].via.u64, rpc_bytes(&watch->ptr[1]),
+                  flags | since);
     }
     return 0;
 }

@@ -13,7 +13,7 @@
 
 enum {
     CONN_EVENT_BYTES_MAX = LIMIT(4 << 20, 64 << 10), /* events unread: then lagged */
-    WATCH_PROGRESS_MS = 5000, /* a connection that hears nothing is told how far that is all */
+    WATCH_PROGRESS_MS = 5000, /* to those who hear nothing: how far that is all */
 };
 
 struct service;

@@ -11,7 +11,7 @@
 
 struct changes {
     struct buf events; /* struct event each */
-    struct buf places; /* u32 each: an event's index + 1 by the hash of its path; 0 = none */
+    struct buf places; /* u32 each, by the hash of a path: its event's index + 1 */
     uint64_t seed;     /* clients choose paths */
 };
 

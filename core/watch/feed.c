@@ -75,8 +75,8 @@ static const struct watch_firing *kept(const struct feed *f)
     return (const struct watch_firing *) (const void *) f->kept.ptr;
 }
 
-/* Those of a watch that has too much unread apart from the others, all of it: a watch is told
- * of a whole transaction or not at all. Few have; so they are looked for one by one. */
+/* Ends the watches that have too much unread, and keeps the others' firings: a watch is told
+ * of a whole transaction or not at all. */
 static size_t too_much_lag(struct feed *f, uint64_t owner, uint64_t zxid,
                            const struct watch_firing *firings, size_t count)
 {

@@ -8,32 +8,33 @@
  * transaction in one piece.
  *
  * CATCHING UP  A watch that comes back with `since` is not live at once: its events above
- * `since` are looked for in the log, some slots a turn. When it has reached the applied slot
- * it is live in that same turn, so nothing falls between. Those of one owner that start
- * together go together (struct replay), and a slot that several need is read once. An owner
- * that has much unread is waited for.
+ * `since` are looked for in the log, some slots a turn. When it has reached the applied
+ * slot it is live in that same turn, so nothing falls between. Those of one owner that
+ * start together go together (struct replay), and a slot that several need is read once. An
+ * owner that has much unread is waited for.
  *
- * SNAPSHOT  A watch may ask for what stands there: the node, or with WATCH_TREE all below it
- * too, some pages a turn, as io.node and io.page tell them. Meanwhile the tree goes on
+ * SNAPSHOT  A watch may ask for what stands there: the node, or with WATCH_TREE all below
+ * it too, some pages a turn, as io.node and io.page tell them. Meanwhile the tree goes on
  * changing, and nothing is held fast for it: the watch hears of every change of what was
  * told already, and of no other. So when the last page was told, all that was told adds up
  * to the tree at exactly that page's zxid, and every transaction after it is told whole.
  *
  * BUDGET  When a watch has too much unread (watch.h), or its owner cannot be told more
  * (io.events says so), the watches that would have heard are gone, those of other events
- * stay, and io.lagged names them and the last zxid of which they were told
- * everything; a watch whose catching up is too much in one piece ends with ERR_LAGGED. After
- * either the owner arms again when it has read that far: nothing is lost silently.
+ * stay, and io.lagged names them and the last zxid of which they were told everything; a
+ * watch whose catching up is too much in one piece ends with ERR_LAGGED. After either the
+ * owner arms again when it has read that far: nothing is lost silently.
  *
- * The caller's duty: feed_txn() and feed_applied() for every slot in order, feed_turn() once
- * a turn, after what was at hand was handled. Pure: tests and the simulator run it as the
- * server does.
+ * The caller's duty: feed_txn() and feed_applied() for every slot in order, feed_turn()
+ * once a turn, after what was at hand was handled. Pure: tests and the simulator run it as
+ * the server does.
  *
- * Invariants: F1 an owner is told of zxids in rising order by its live watches, and by those
- * that catch up together. F2 every watch is told of each zxid above its `since`, or above
- * the one at which it was armed, once, until it is gone; when that is not by the owner's own
- * wish, the owner hears how far it was told. F3 each tag ends once, or is forgotten with its
- * owner. F4 nodes and changes of a snapshot add up to the tree at its last page's zxid. */
+ * Invariants: F1 an owner is told of zxids in rising order by its live watches, and by
+ * those that catch up together. F2 every watch is told of each zxid above its `since`, or
+ * above the one at which it was armed, once, until it is gone; when that is not by the
+ * owner's own wish, the owner hears how far it was told. F3 each tag ends once, or is
+ * forgotten with its owner. F4 nodes and changes of a snapshot add up to the tree at its
+ * last page's zxid. */
 #ifndef CORE_WATCH_FEED_H
 #define CORE_WATCH_FEED_H
 

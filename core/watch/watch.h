@@ -43,7 +43,7 @@ enum {
 struct watch_run {
     bool live;                /* what was its own is live now */
     bool now;                 /* the transaction at hand is one of the log that it needs */
-    bool held;                /* the caller still knows it; else it goes with its last watch */
+    bool held;                /* by the caller; else it goes with its last watch */
     uint32_t watches;
     const struct walk *walk;  /* or NULL; the caller's */
 };

@@ -240,7 +240,7 @@ static int watch_close(lua_State *L)
     return 1;
 }
 
-/* Everything up to it was told to the client; what next() has not given yet is not counted. */
+/* Everything up to it was given by next(). */
 static int watch_zxid(lua_State *L)
 {
     struct watch *w = luaL_checkudata(L, 1, WATCH);

@@ -91,7 +91,9 @@ const struct asked *rig_newest(enum method method)
 
     rig_hear();
     for (size_t i = rig_asked_count; i > 0; i--) {
-        if (rig_asked[(i - 1) % ASKED_MAX].method == method) return &rig_asked[(i - 1) % ASKED_MAX];
+        const struct asked *a = &rig_asked[(i - 1) % ASKED_MAX];
+
+        if (a->method == method) return a;
     }
     return &none;
 }

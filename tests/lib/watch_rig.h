@@ -25,7 +25,7 @@ extern size_t rig_asked_count;
 
 /* What was told since: "name kind zxid=data; ..." */
 const char *rig_taken(void);
-void rig_note(void *ctx, const struct client_event *e); /* a client_watch_fn; ctx is the name */
+void rig_note(void *ctx, const struct client_event *e); /* for watches; ctx: the name */
 
 void rig_hear(void); /* takes what the core has to say into `rig_asked` */
 const struct asked *rig_newest(enum method method); /* of what was rig_asked; never NULL */

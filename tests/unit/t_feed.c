@@ -283,7 +283,7 @@ static void what_is_no_longer_kept_or_still_to_come_is_lagged(void)
 
     snprintf(want, sizeof want, "tag 9 %d; ", ERR_LAGGED);
     STR(take(), want);
-    for (int i = 0; i < FEED_HISTORY_SLOTS && slot < SLOTS - 1; i++) apply(NULL, 0);
+    for (int i = 0; i < FEED_HISTORY_SLOTS && slot < SLOTS - 2; i++) apply(NULL, 0);
     if (slot > FEED_HISTORY_SLOTS) IS(arm_since(1, 9, "/a", 1), ERR_LAGGED);
     set("/a");
     STR(take(), "");
