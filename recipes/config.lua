@@ -20,6 +20,8 @@ local config <const> = {}
 local KEEP_DEFAULT <const>, KEEP_MAX <const> = 20, 400 -- all of them can go in one call
 local DATA_BYTES_MAX <const> = 1000000 -- so that an answer with a value fits a message
 local PAGE_BYTES <const> = 500000 -- of values in one answer of history, or one value
+local GROUP_MAX <const> = 50
+local DIFF_MAX <const> = 10000 -- lines times lines: each pair is compared
 local PARENTS <const> = { parents = true }
 
 local function check_put(tx, args)
@@ -217,6 +219,110 @@ function config.history(tx, args)
     node = tx:next(node)
   end
   return { versions = found, skipped = skipped, more = node ~= nil }
+end
+
+-- --- several at once ---
+
+-- A list of maps, each with the arguments of `check`; each path once.
+local function check_group(tx, args, name, check)
+  local seen <const> = {}
+  local count <const> = #args[name]
+  if count < 1 or count > GROUP_MAX then
+    tx:fail(name .. " must be 1 to " .. GROUP_MAX)
+  end
+  for _, item in ipairs(args[name]) do
+    check(tx, item)
+    if seen[item.path] then tx:fail(item.path .. " is there twice") end
+    seen[item.path] = true
+  end
+end
+
+--- Store several values, all or none.
+-- @param args.items  array of {path, data, version, keep} as of put; 1 to 50
+-- @return array of {version = integer, zxid = integer}, in the same order
+function config.put_all(tx, args)
+  tx:check(args, { items = "table" })
+  check_group(tx, args, "items", check_put)
+  local found <const> = array {}
+  for i, item in ipairs(args.items) do found[i] = config.put(tx, item) end
+  return found
+end
+
+--- Several values as of one moment.
+-- @param args.items  array of {path, version} as of get; 1 to 50
+-- @return array of answers as of get, in the same order; null for a value that was never
+--         stored. Together they must fit an answer
+function config.get_all(tx, args)
+  tx:check(args, { items = "table" })
+  check_group(tx, args, "items", function(_, item)
+    tx:check(item, { path = "path", version = "natural?" })
+  end)
+  local found <const> = array {}
+  for i, item in ipairs(args.items) do found[i] = config.get(tx, item) or null end
+  return found
+end
+
+-- --- what changed ---
+
+local function lines_of(text)
+  local lines <const>, at = {}, 1
+  while at <= #text do
+    local stop <const> = text:find("\n", at) or #text + 1
+    lines[#lines + 1] = text:sub(at, stop - 1)
+    at = stop + 1
+  end
+  return lines
+end
+
+-- How long the longest common sequence is of a from i and b from j: lengths[i][j].
+local function common_lengths(a, b)
+  local lengths <const> = {}
+  for i = #a + 1, 1, -1 do
+    lengths[i] = { [#b + 1] = 0 }
+    for j = #b, 1, -1 do
+      if i > #a then
+        lengths[i][j] = 0
+      elseif a[i] == b[j] then
+        lengths[i][j] = lengths[i + 1][j + 1] + 1
+      else
+        lengths[i][j] = math.max(lengths[i + 1][j], lengths[i][j + 1])
+      end
+    end
+  end
+  return lengths
+end
+
+local function diff_lines(a, b)
+  local lengths <const>, out <const>, i, j = common_lengths(a, b), array {}, 1, 1
+  while i <= #a or j <= #b do
+    if i <= #a and j <= #b and a[i] == b[j] then
+      out[#out + 1] = "  " .. a[i]
+      i, j = i + 1, j + 1
+    elseif j > #b or (i <= #a and lengths[i + 1][j] >= lengths[i][j + 1]) then
+      out[#out + 1] = "- " .. a[i]
+      i = i + 1
+    else
+      out[#out + 1] = "+ " .. b[j]
+      j = j + 1
+    end
+  end
+  return out
+end
+
+--- What changed from one version to another, line by line.
+-- @param args.path  the node of the value
+-- @param args.from  the older version, or any other
+-- @param args.to    left out: the newest
+-- @return {from = integer, to = integer, lines = array of strings}  each begins with "- "
+--         (was there), "+ " (is there now) or "  " (both)
+function config.diff(tx, args)
+  tx:check(args, { path = "path", from = "natural", to = "natural?" })
+  local newest <const> = newest_of(tx, args.path)
+  local to <const> = args.to or newest
+  local a <const> = lines_of(read(tx, args.path, args.from, newest).data or "")
+  local b <const> = lines_of(read(tx, args.path, to, newest).data or "")
+  if #a * #b > DIFF_MAX then tx:fail("they are too long to be compared here") end
+  return { from = args.from, to = to, lines = diff_lines(a, b) }
 end
 
 return config

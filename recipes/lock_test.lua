@@ -1,5 +1,5 @@
--- lock_test.lua -- what time and dying sessions do to lock.lua. Its other rules, and a storm,
--- are in tests/unit/t_lock.c.
+-- lock_test.lua -- what time and dying sessions do to lock.lua. Its other rules, and a
+-- storm, are in tests/unit/t_lock.c.
 
 local function acquire(client, more)
   local args <const> = { path = "/l" }
