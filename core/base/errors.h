@@ -53,7 +53,7 @@
     X(NO_HELLO,         -43, "no_hello",          "the first request of a connection must be hello") \
     X(WRONG_CLUSTER,    -44, "wrong_cluster",     "this server belongs to another cluster")    \
     X(BAD_PROTOCOL,     -45, "bad_protocol",      "the two sides speak no common protocol version") \
-    X(NOT_ATTACHED,     -46, "not_attached",      "attach the session to this connection first") \
+    X(NOT_ATTACHED,     -46, "not_attached",      "attach the session to this connection first; another one may have taken it") \
     X(BAD_MESSAGE,      -47, "bad_message",       "these bytes are not a message of the protocol") \
     /* The world of one process. */                                                            \
     X(IO,               -60, "io",                "the operating system refused")              \

@@ -85,6 +85,10 @@ void frame_encode(struct buf *out, const struct frame *f)
     case FRAME_FULL:
         buf_put_u8(out, f->again);
         return;
+    case FRAME_ATTACHED:
+        buf_put_uint(out, f->id);
+        buf_put_uint(out, f->index);
+        return;
     case FRAME_DIGEST:
         buf_put_uint(out, f->slot);
         buf_put_u8(out, f->again);
@@ -216,6 +220,10 @@ int frame_decode(struct bytes bytes, struct frame *f)
     case FRAME_FULL:
         f->again = read_bool(&r);
         break;
+    case FRAME_ATTACHED:
+        f->id = read_uint(&r);
+        f->index = read_uint(&r);
+        break;
     case FRAME_DIGEST:
         f->slot = read_uint(&r);
         f->again = read_bool(&r);
@@ -250,6 +258,8 @@ const char *frame_name(const struct frame *f)
         return "digest";
     case FRAME_FULL:
         return "full";
+    case FRAME_ATTACHED:
+        return "attached";
     }
     return "unknown";
 }

@@ -10,6 +10,7 @@
  *     READ_OK       boot id index    (read when this slot is applied; answers id)
  *     DIGEST        slot again u8 sum u64  (the sender's digest after the slot; 1: and yours?)
  *     FULL          again u8    (1: the sender's disk is full; 0: it is not any more)
+ *     ATTACHED      id index    (that session is on the sender's connection, since this zxid)
  *     SNAPSHOT_OFFER  slot
  *     SNAPSHOT_ASK    slot number limit again u8 sum u64 cursor bytes
  *     SNAPSHOT_CHUNK  slot number last u8 sum_before u64 sum u64, then cells to the end
@@ -34,6 +35,7 @@ enum frame_kind {
     FRAME_SNAPSHOT_CHUNK,
     FRAME_DIGEST,
     FRAME_FULL,
+    FRAME_ATTACHED,
 };
 
 struct frame {

@@ -300,8 +300,23 @@ bool replica_receive(struct replica *r, struct replica_time time, struct replica
     case FRAME_FULL:
         full_frame_came(r, from, &f);
         break;
+    case FRAME_ATTACHED:
+        r->io.attached(r->io.ctx, f.id, f.index);
+        break;
     }
     return true;
+}
+
+void replica_attached(struct replica *r, struct replica_time time, uint64_t session,
+                      uint64_t zxid)
+{
+    const struct frame f = { .kind = FRAME_ATTACHED, .id = session, .index = zxid };
+    const struct members *m = paxos_members(r->paxos);
+
+    if (!enter(r, time)) return;
+    buf_clear(&r->frame);
+    frame_encode(&r->frame, &f);
+    replica_send(r, (m->voters | m->learners) & ~node_bit(r->self), 0);
 }
 
 void replica_durable(struct replica *r, struct replica_time time, uint64_t seq)

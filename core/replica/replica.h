@@ -79,6 +79,8 @@ struct replica_io {
      * earlier life applied, the last of them being where the state stands, and the first and
      * last transaction that it gave; 0: none. As far back as the log lets us know. */
     void (*recalled)(void *ctx, uint64_t slot, uint64_t zxid_first, uint64_t zxid_last);
+    /* As replica_attached() was called at another server. */
+    void (*attached)(void *ctx, uint64_t session, uint64_t zxid);
     /* The roster that this replica goes by has changed: see replica_roster(). */
     void (*members)(void *ctx);
     /* This server is no member any more: clients are to go elsewhere.  It takes no part from
@@ -155,6 +157,11 @@ int replica_submit(struct replica *r, struct replica_time time, uint64_t tag, ui
  * answer, and success means that a confirmed leader extended it after the call. */
 int replica_read(struct replica *r, struct replica_time time, uint64_t tag,
                  uint64_t session);
+
+/* A client has attached this session here, which has applied `zxid`: the other servers are
+ * told, once; it may be lost. */
+void replica_attached(struct replica *r, struct replica_time time, uint64_t session,
+                      uint64_t zxid);
 
 /* This server's disk is full, or is not any more; told as often as wanted. While it is, new
  * writes are refused with ERR_DISK_FULL, here and wherever none could be taken because of it,

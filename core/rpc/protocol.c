@@ -104,6 +104,16 @@ static const char watches[] =
     "of (or would have been, had they stood there). With the page whose `more` is false, all\n"
     "that came adds up to the tree at exactly its zxid, and whole transactions follow.\n";
 
+static const char moved[] =
+    "\n## Sessions that move\n"
+    "\n"
+    "A session is on the connection where it was opened or attached last, at whichever server.\n"
+    "The one that had it before is told, unless that is lost on the way,\n"
+    "\n"
+    "    [2, \"moved\", [session]]\n"
+    "\n"
+    "and what it asks of the session is refused with `not_attached`.\n";
+
 static const char members[] =
     "\n## Members\n"
     "\n"
@@ -197,6 +207,7 @@ void rpc_print_protocol(struct buf *out)
     put_text(out, "\n");
     put_text(out, introduction_end);
     put_text(out, watches);
+    put_text(out, moved);
     put_text(out, members);
     put_limits(out);
     put_text(out, "\n## Methods\n");

@@ -21,7 +21,6 @@ static void on_closed(uv_handle_t *handle)
     c->service->out_bytes -= c->out_counted;
     out_fini(&c->out);
     buf_fini(&c->in);
-    free(c->sessions);
     free(c);
 }
 
@@ -33,6 +32,7 @@ void conn_close(struct conn *c)
     c->in_counted = 0;
     dispatch_abandon(c);
     watches_forget(c);
+    attached_forget(c);
     handover_forget(c);
     uv_close((uv_handle_t *)&c->tcp, on_closed);
 }
@@ -328,6 +328,7 @@ void conn_accept(struct service *s, uv_stream_t *listener)
     list_init(&c->queued);
     list_init(&c->started);
     list_init(&c->confirmed);
+    list_init(&c->sessions);
     list_push(&s->conns, &c->member);
     CHECK(uv_tcp_init(s->loop, &c->tcp) == 0);
     c->tcp.data = c;
@@ -388,36 +389,4 @@ void conn_sweep(struct conn *c, uint64_t now_ms)
     } else if (now_ms - c->moved_ms > CONN_UNREAD_MS && is_unread(c, now_ms)) {
         refuse(c, "it reads nothing");
     }
-}
-
-/* --- sessions --- */
-
-static uint32_t session_find(const struct conn *c, uint64_t session)
-{
-    uint32_t i = 0;
-
-    while (i < c->sessions_count && c->sessions[i] != session)
-        i++;
-    return i;
-}
-
-bool conn_attached(const struct conn *c, uint64_t session)
-{
-    return session_find(c, session) < c->sessions_count;
-}
-
-bool conn_attach(struct conn *c, uint64_t session)
-{
-    if (conn_attached(c, session)) return true;
-    if (c->sessions_count == CONN_SESSIONS_MAX) return false;
-    c->sessions = mem_grow(c->sessions, (c->sessions_count + 1) * sizeof c->sessions[0]);
-    c->sessions[c->sessions_count++] = session;
-    return true;
-}
-
-void conn_detach(struct conn *c, uint64_t session)
-{
-    uint32_t i = session_find(c, session);
-
-    if (i < c->sessions_count) c->sessions[i] = c->sessions[--c->sessions_count];
 }

@@ -29,8 +29,4 @@ void conn_sweep(struct conn *c, uint64_t now_ms);
 /* Its output was written as far as it goes. */
 void conn_flushed(struct conn *c);
 
-bool conn_attached(const struct conn *c, uint64_t session);
-bool conn_attach(struct conn *c, uint64_t session); /* false: too many */
-void conn_detach(struct conn *c, uint64_t session);
-
 #endif

@@ -64,6 +64,17 @@ static void members_now(struct job *j)
     answer_member_list(conn_out(j->conn), j, &roster, driver_zxid(d));
 }
 
+/* Whoever had it has lost it, and the other servers hear of it in the next turn. */
+static void attach(struct conn *c, uint64_t session)
+{
+    struct service *s = c->service;
+    const uint64_t zxid = driver_zxid(s->driver);
+
+    if (!attached_add(c, session, zxid)) return;
+    buf_put_u64(&s->announced, session);
+    buf_put_u64(&s->announced, zxid);
+}
+
 /* Answers from the applied state, now. False: a watch that has to catch up first. */
 static bool read_now(struct job *j)
 {
@@ -89,7 +100,7 @@ static bool read_now(struct job *j)
     const size_t before = out->len;
     int code = answer_read(out, j, driver_view(d), driver_zxid(d), &c->service->scratch);
     conn_spend(c, out->len - before);
-    if (code == 0 && j->method == METHOD_SESSION_ATTACH) (void)conn_attach(c, j->renew);
+    if (code == 0 && j->method == METHOD_SESSION_ATTACH) attach(c, j->renew);
     return true;
 }
 
@@ -153,7 +164,7 @@ static void job_start(struct job *j)
     }
     if (c->service->stopping) {
         code = ERR_STOPPING;
-    } else if (j->session != 0 && !conn_attached(c, j->session)) {
+    } else if (j->session != 0 && !attached_has(c, j->session)) {
         code = ERR_NOT_ATTACHED;
     } else {
         code = j->class == JOB_READ ? start_read(j) : start_write(j);
@@ -319,12 +330,12 @@ static void session_follow(struct conn *c, const struct job *j, const struct res
 
     if (j->method == METHOD_SESSION_CLOSE &&
         (r->code == 0 || r->code == ERR_SESSION_EXPIRED)) {
-        conn_detach(c, j->session);
+        attached_drop(c, j->session);
     }
     if (j->method != METHOD_SESSION_OPEN || r->code != 0) return;
     CHECK(result_part_next(&parts, &part) == 0);
     /* Several opens may have been under way at once: one too many is attached elsewhere. */
-    (void)conn_attach(c, part.id);
+    (void)attached_add(c, part.id, r->zxid);
 }
 
 void dispatch_answer(struct service *s, uint64_t tag, int code, struct bytes bytes)

@@ -169,6 +169,13 @@ static void io_recalled(void *ctx, uint64_t slot, uint64_t zxid_first, uint64_t 
     d->config.clients.recalled(d->config.clients.ctx, slot, zxid_first, zxid_last);
 }
 
+static void io_attached(void *ctx, uint64_t session, uint64_t zxid)
+{
+    struct driver *d = ctx;
+
+    d->config.clients.attached(d->config.clients.ctx, session, zxid);
+}
+
 /* At once and without any tidying: what this process believes must not reach the disk. */
 static void io_stop(void *ctx, uint64_t slot, const char *why)
 {
@@ -488,6 +495,7 @@ static int open_replica(struct driver *d, const struct log_recovered *recovered,
                 .role = io_role,
                 .applied = io_applied,
                 .recalled = io_recalled,
+                .attached = io_attached,
                 .members = io_members,
                 .removed = io_removed,
                 .stop = io_stop },
@@ -601,6 +609,11 @@ int driver_read(struct driver *d, uint64_t tag, uint64_t session)
 {
     if (!takes_part(d)) return ERR_NO_QUORUM;
     return replica_read(d->replica, clock_now(), tag, session);
+}
+
+void driver_attached(struct driver *d, uint64_t session, uint64_t zxid)
+{
+    if (takes_part(d)) replica_attached(d->replica, clock_now(), session, zxid);
 }
 
 int driver_transfer(struct driver *d, uint32_t node)

@@ -28,6 +28,8 @@ struct driver_clients { /* who asks; answers come within driver calls and turns 
     void (*txn)(void *ctx, const struct txn *t, uint64_t zxid);
     void (*applied)(void *ctx, uint64_t slot);
     void (*recalled)(void *ctx, uint64_t slot, uint64_t zxid_first, uint64_t zxid_last);
+    /* That session was attached at another server when that stood at this zxid. */
+    void (*attached)(void *ctx, uint64_t session, uint64_t zxid);
     /* The state is about to be replaced by a peer's, or is not any more: clients are to go
      * elsewhere meanwhile. */
     void (*installing)(void *ctx, bool installing);
@@ -64,6 +66,8 @@ void driver_free(struct driver *d);
 /* As replica.h; ERR_DISK_FULL too. */
 int driver_submit(struct driver *d, uint64_t tag, uint64_t flow, struct bytes request);
 int driver_read(struct driver *d, uint64_t tag, uint64_t session);
+/* Tells the other servers; it may be lost. */
+void driver_attached(struct driver *d, uint64_t session, uint64_t zxid);
 int driver_transfer(struct driver *d, uint32_t node);
 
 /* The applied state; what it returns stays until the turn ends. */

@@ -46,10 +46,28 @@ static void on_recalled(void *ctx, uint64_t slot, uint64_t zxid_first, uint64_t 
     feed_recalled(&s->feed, slot, zxid_first, zxid_last);
 }
 
+static void on_attached(void *ctx, uint64_t session, uint64_t zxid)
+{
+    attached_elsewhere(ctx, session, zxid);
+}
+
+static void announce(struct service *s)
+{
+    struct reader r = reader_of(buf_bytes(&s->announced));
+
+    while (reader_left(&r) > 0) {
+        const uint64_t session = read_u64(&r), zxid = read_u64(&r);
+        driver_attached(s->driver, session, zxid);
+    }
+    buf_clear(&s->announced);
+}
+
 static void on_turn(void *ctx)
 {
     struct service *s = ctx;
     struct list due;
+
+    if (s->announced.len > 0) announce(s);
 
     query_queue_turn(s); /* the oldest first */
     list_init(&due); /* what is woken meanwhile is looked at in the next round */
@@ -123,6 +141,7 @@ struct driver_clients service_clients(struct service *s)
                                     .txn = on_txn,
                                     .applied = on_applied,
                                     .recalled = on_recalled,
+                                    .attached = on_attached,
                                     .installing = on_installing,
                                     .installed = on_installed,
                                     .turn = on_turn,
@@ -240,5 +259,7 @@ void service_fini(struct service *s)
     buf_fini(&s->page);
     msgpack_zone_destroy(&s->zone);
     buf_fini(&s->scratch);
+    buf_fini(&s->announced);
+    table_fini(&s->attached.sessions);
     free(s->read_buffer);
 }

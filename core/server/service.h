@@ -16,6 +16,7 @@
 #ifndef CORE_SERVER_SERVICE_H
 #define CORE_SERVER_SERVICE_H
 
+#include "core/server/attached.h"
 #include "core/server/driver.h"
 #include "core/server/handover.h"
 #include "core/server/job.h"
@@ -67,7 +68,7 @@ struct conn {
     uint32_t jobs, reads, writes; /* reads, writes: started and confirmed, not calls */
     size_t event_bytes;           /* of events in `out`, at most */
     uint64_t progress_ms, progress_zxid; /* of the last mark: watches.c */
-    uint64_t *sessions;           /* attached */
+    struct list sessions;         /* of struct attachment */
     uint32_t sessions_count;
 };
 
@@ -86,6 +87,8 @@ struct service {
     struct shares shares;
     size_t in_bytes, out_bytes; /* of all connections: not whole yet, unread */
     struct list queries; /* jobs put off: query_queue.h */
+    struct attached attached;
+    struct buf announced; /* session, zxid, ...: attached here, and not told to others yet */
     struct jobs jobs;
     struct requests requests;
     struct feed feed; /* its watches */

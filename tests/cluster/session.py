@@ -114,13 +114,42 @@ def a_dead_clients_session_expires_not_before_its_time_and_all_its_nodes_go_at_o
 def a_closed_session_takes_its_nodes_along_and_is_over_everywhere():
     session = Session(cluster.addresses)
     session.write("create", "/closed", b"", ephemeral=True)
-    second = attach(cluster.addresses[2], session)
-    session.connection.call("session.close", session.id)
+    c = session.connection
+    later = c.send("set", "/", b"", session=session.id, seq=3)  # seq 2 never comes
+    c.call("session.close", session.id)
     same(exists("/closed"), False, "the ephemeral node is there")
-    same(refusal(second, "session.renew", session.id), "session_expired", "renew")
-    same(refusal(second, "set", "/", b"", session=session.id, seq=2), "session_expired",
-         "write")
-    second.close()
+    try:
+        c.answer(later)
+        raise AssertionError("a write was done after the end")
+    except Refused as e:
+        same(e.name, "session_expired", "a write that waited")
+    same(refusal(c, "session.renew", session.id), "not_attached", "renew")
+    for address in cluster.addresses:
+        with Connection(address) as other:
+            same(refusal(other, "session.attach", session.id, session.secret),
+                 "session_expired", "attach")
+
+
+def check_moved(session, older, address):
+    with attach(address, session) as newer:
+        wait_for(lambda: older.call("ping") is None and older.notes, "the older one is told")
+        same(older.notes, [["moved", [session.id]]], "what it is told")
+        same(refusal(older, "set", "/", b"", session=session.id, seq=1000), "not_attached",
+             "a write on the older connection")
+        same(refusal(older, "session.renew", session.id), "not_attached", "a renewal there")
+        newer.call("session.renew", session.id)
+        same(newer.notes, [], "what the newer one is told")
+
+
+@rule
+def a_session_that_is_attached_again_is_lost_to_the_older_connection():
+    session = Session(cluster.addresses)
+    for address in cluster.addresses:  # one of them is the older one's own server
+        session.write("set", "/", b"mine")
+        older = session.connection
+        check_moved(session, older, address)
+        session.drop()
+    session.insist("session.close", session.id)
 
 
 @rule
@@ -153,8 +182,9 @@ def a_repeated_write_returns_its_first_result_on_every_server():
             for _ in range(2):
                 same(c.call("create", "/repeat-", b"", **options), first, "result")
     refused = {"session": session.id, "seq": 2}
-    same(refusal(session.connection, "delete", "/repeat", **refused), "no_node", "delete")
-    session.connection.call("create", "/repeat", b"")
+    with attach(cluster.addresses[0], session) as c:
+        same(refusal(c, "delete", "/repeat", **refused), "no_node", "delete")
+        c.call("create", "/repeat", b"")
     for address in cluster.addresses:
         with attach(address, session) as c:
             same(refusal(c, "delete", "/repeat", **refused), "no_node", "refusal again")

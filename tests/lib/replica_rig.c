@@ -172,6 +172,14 @@ static void io_write(void *ctx, const struct paxos_write *w)
 }
 
 /* The last slots of an earlier life, one by one; each zxid once. */
+static void io_attached(void *ctx, uint64_t session, uint64_t zxid)
+{
+    struct trio_node *n = ctx;
+
+    n->attached_session = session;
+    n->attached_zxid = zxid;
+}
+
 static void io_recalled(void *ctx, uint64_t slot, uint64_t zxid_first, uint64_t zxid_last)
 {
     struct trio_node *n = ctx;
@@ -357,7 +365,7 @@ bool trio_restart(struct trio *t, uint32_t id)
         .founders = n->joins ? (struct roster){ 0 } : founders_of(t, n),
         .incarnation = n->incarnation,
         .io = { n, io_send, io_write, io_read_log, io_txn, io_answer, io_ready, io_role,
-                io_applied, io_recalled, io_members, io_removed,
+                io_applied, io_recalled, io_attached, io_members, io_removed,
                 io_stop },
         .store = memory_store_hooks(&n->store),
         .scripts = &t->scripts,

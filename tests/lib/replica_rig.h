@@ -57,6 +57,7 @@ struct trio_node {
     struct vote slots[TRIO_SLOTS_MAX]; /* the log, at slot % TRIO_SLOTS_MAX */
     uint64_t trimmed;                  /* the log has nothing up to here */
     uint64_t recalled, recalled_last, recalled_zxid; /* slots, told of at the last start */
+    uint64_t attached_session, attached_zxid;        /* as another told it last */
     uint64_t zxid_told; /* of the last transaction told of; 0 = none yet */
     int stops;
     uint32_t rosters; /* how often it was told of another roster */

@@ -151,6 +151,7 @@ class Connection:
     def __init__(self, address, timeout=10, hello=True):
         host, port = address.rsplit(":", 1)
         self.buffer, self.msgid, self.answers = bytearray(), 0, {}
+        self.notes = []  # notifications that came before an answer
         try:
             self.socket = socket.create_connection((host, int(port)), timeout, self.source)
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -200,8 +201,11 @@ class Connection:
 
     def answer(self, msgid):
         while msgid not in self.answers:
-            _, number, error, result = self.receive()
-            self.answers[number] = (error, result)
+            message = self.receive()
+            if message[0] == 2:
+                self.notes.append(message[1:])
+            else:
+                self.answers[message[1]] = tuple(message[2:])
         error, result = self.answers.pop(msgid)
         if error is not None:
             raise Refused(error)

@@ -86,6 +86,11 @@ void front_applied(struct server *n, uint64_t slot)
     if (n->front != NULL) n->front->hooks.applied(n->front->hooks.ctx, slot);
 }
 
+void front_attached(struct server *n, uint64_t session, uint64_t zxid)
+{
+    if (n->front != NULL) n->front->hooks.attached(n->front->hooks.ctx, session, zxid);
+}
+
 void front_recalled(struct server *n, uint64_t slot, uint64_t zxid_first, uint64_t zxid_last)
 {
     const struct driver_clients *c = n->front == NULL ? NULL : &n->front->hooks;
@@ -159,6 +164,11 @@ int driver_read(struct driver *d, uint64_t tag, uint64_t session)
     struct server *n = d->server;
 
     return replica_read(n->replica, node_time(n), tag_ours(tag), session);
+}
+
+void driver_attached(struct driver *d, uint64_t session, uint64_t zxid)
+{
+    replica_attached(d->server->replica, node_time(d->server), session, zxid);
 }
 
 int driver_transfer(struct driver *d, uint32_t node)

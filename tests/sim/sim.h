@@ -223,6 +223,7 @@ void front_start(struct server *n); /* before its replica: it hears what that re
 void front_end(struct server *n);
 void front_txn(struct server *n, const struct txn *t, uint64_t zxid);
 void front_applied(struct server *n, uint64_t slot);
+void front_attached(struct server *n, uint64_t session, uint64_t zxid);
 void front_recalled(struct server *n, uint64_t slot, uint64_t zxid_first,
                     uint64_t zxid_last);
 bool front_owns(uint64_t tag);

@@ -181,6 +181,11 @@ static void io_recalled(void *ctx, uint64_t slot, uint64_t zxid_first, uint64_t 
     front_recalled(n, slot, zxid_first, zxid_last);
 }
 
+static void io_attached(void *ctx, uint64_t session, uint64_t zxid)
+{
+    front_attached(ctx, session, zxid);
+}
+
 int node_read_log(const struct server *n, uint64_t slot, struct proposal *p)
 {
     const struct slot_memory *m = &n->slots[slot % SIM_SLOTS_MAX];
@@ -400,7 +405,7 @@ static struct replica_config config_of(struct server *n, uint64_t boot)
         .founders = admin_founders(n),
         .incarnation = n->incarnation,
         .io = { n, io_send, io_write, io_read_log, io_txn, io_answer, io_ready, io_role,
-                io_applied, io_recalled, io_members, io_removed, io_stop },
+                io_applied, io_recalled, io_attached, io_members, io_removed, io_stop },
         .store = sim_store(n),
         .scripts = host_scripts(n->host),
         .applied = &n->applied,

@@ -16,7 +16,8 @@ static uint64_t seed;
 static const enum frame_kind kinds[] = { FRAME_PAXOS, FRAME_FORWARD, FRAME_FORWARD_NEXT,
                                          FRAME_READ_ASK, FRAME_READ_OK,
                                          FRAME_SNAPSHOT_OFFER, FRAME_SNAPSHOT_ASK,
-                                         FRAME_SNAPSHOT_CHUNK, FRAME_DIGEST, FRAME_FULL };
+                                         FRAME_SNAPSHOT_CHUNK, FRAME_DIGEST, FRAME_FULL,
+                                         FRAME_ATTACHED };
 enum { KINDS = sizeof kinds / sizeof kinds[0] };
 
 /* Of those that tell of slots and states. */
@@ -25,6 +26,7 @@ static struct frame sample_of_state(enum frame_kind kind)
     struct frame f = { .kind = kind, .again = true };
 
     if (kind == FRAME_FULL) return f;
+    if (kind == FRAME_ATTACHED) return (struct frame){ .kind = kind, .id = 300, .index = 7 };
     f.slot = UINT64_C(1) << 40;
     if (kind == FRAME_DIGEST) f.sum = UINT64_MAX - 1;
     if (kind == FRAME_SNAPSHOT_OFFER) f.again = false;
@@ -152,7 +154,8 @@ static void every_kind_has_a_name(void)
 {
     static const char *const names[] = { "HEARTBEAT", "forward", "forward_next", "read_ask",
                                          "read_ok", "snapshot_offer", "snapshot_ask",
-                                         "snapshot_chunk", "digest", "full" };
+                                         "snapshot_chunk", "digest", "full",
+                                         "attached" };
 
     for (int i = 0; i < KINDS; i++) {
         const struct frame f = sample(kinds[i]);
