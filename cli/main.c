@@ -10,6 +10,19 @@
     "answered within --timeout, its outcome is unknown: that is said, and the exit status\n" \
     "is 3."
 
+#define DELETE_HELP                                                                         \
+    "With --recursive up to 10,000 nodes go in one transaction, more in steps, leaves\n"     \
+    "first: when it is stopped in between, run it again.\n" WRITE_HELP
+
+#define COPY_HELP                                                                           \
+    "Up to 10,000 nodes, all or none; ephemeral ones are left out. No node may be at TO, but\n" \
+    "its parent must be.\n" WRITE_HELP
+
+#define QUOTA_HELP                                                                          \
+    "Bounds the number of nodes at and below PATH, and the bytes of their data. With 0 for\n" \
+    "what was bounded, or for both, the bound goes. Without PATH lists all quotas and what is\n" \
+    "used of them."
+
 #define DATA_HELP                                                                           \
     "DATA - reads standard input. Data that starts with - goes behind --.\n"
 
@@ -156,16 +169,24 @@
 static const struct command commands[] = {
     { "create", "PATH [DATA|-]", "create a node and print its path",
       DATA_HELP "Without DATA it is null, which is not empty.\n" WRITE_HELP,
-      FLAG_BIT(EPHEMERAL) | FLAG_BIT(SEQUENTIAL) | FLAG_BIT(PARENTS) | FLAG_BIT(GUARD), 1, 2,
-      false, command_create },
+      FLAG_BIT(EPHEMERAL) | FLAG_BIT(SEQUENTIAL) | FLAG_BIT(PARENTS) | FLAG_BIT(CONTAINER) |
+          FLAG_BIT(TTL) | FLAG_BIT(GUARD),
+      1, 2, false, command_create },
     { "get", "PATH", "print a node's data",
       GET_HELP,
       FLAG_BIT(ANY), 1, 1, false, command_get },
     { "set", "PATH DATA|-", "replace a node's data",
       DATA_HELP WRITE_HELP,
       FLAG_BIT(VERSION) | FLAG_BIT(GUARD), 2, 2, false, command_set },
-    { "delete", "PATH", "delete a node without children", WRITE_HELP,
-      FLAG_BIT(VERSION) | FLAG_BIT(GUARD), 1, 1, false, command_delete },
+    { "delete", "PATH", "delete a node, or with all below it", DELETE_HELP,
+      FLAG_BIT(VERSION) | FLAG_BIT(GUARD) | FLAG_BIT(SUBTREE), 1, 1, false,
+      command_delete },
+    { "touch", "PATH", "let a node's TTL begin anew", WRITE_HELP, FLAG_BIT(GUARD), 1, 1,
+      false, command_touch },
+    { "copy", "FROM TO", "copy a node and all below it", COPY_HELP, FLAG_BIT(GUARD), 2, 2,
+      false, command_copy },
+    { "quota", "[PATH]", "bound a subtree, or list what is bounded", QUOTA_HELP,
+      FLAG_BIT(QUOTA_NODES) | FLAG_BIT(QUOTA_BYTES), 0, 1, false, command_quota },
     { "ls", "PATH", "list the names of a node's children", "",
       FLAG_BIT(AFTER) | FLAG_BIT(LIMIT) | FLAG_BIT(ANY), 1, 1, false, command_ls },
     { "stat", "PATH", "print a node's stat", "", FLAG_BIT(ANY), 1, 1, false, command_stat },

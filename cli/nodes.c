@@ -11,6 +11,7 @@
 #include "cli/input.h"
 #include "cli/json.h"
 #include "cli/report.h"
+#include "cli/subtree.h"
 #include "core/base/limits.h"
 
 /* What a result's printer needs beside the result. */
@@ -52,6 +53,13 @@ static void pack_switch(struct ask *a, enum flag flag, const char *name)
     if (!options_given(a->o, flag)) return;
     ask_option(a, name);
     pack_bool(&a->options, true);
+}
+
+static void pack_number(struct ask *a, enum flag flag, const char *name)
+{
+    if (!options_given(a->o, flag)) return;
+    ask_option(a, name);
+    pack_uint(&a->options, a->o->number[flag]);
 }
 
 static void pack_version(struct ask *a)
@@ -180,6 +188,8 @@ int command_create(const struct options *o)
     ask_guard(&a);
     pack_switch(&a, FLAG_SEQUENTIAL, "sequential");
     pack_switch(&a, FLAG_PARENTS, "parents");
+    pack_switch(&a, FLAG_CONTAINER, "container");
+    pack_number(&a, FLAG_TTL, "ttl_ms");
     return finish(&a, print_write);
 }
 
@@ -198,9 +208,19 @@ int command_delete(const struct options *o)
 {
     struct ask a;
 
+    if (options_given(o, FLAG_SUBTREE)) return subtree_delete(o);
     ask_begin(&a, o, METHOD_DELETE, true);
     ask_guard(&a);
     pack_version(&a);
+    return finish(&a, print_write);
+}
+
+int command_touch(const struct options *o)
+{
+    struct ask a;
+
+    ask_begin(&a, o, METHOD_TOUCH, true);
+    ask_guard(&a);
     return finish(&a, print_write);
 }
 

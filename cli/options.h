@@ -75,6 +75,11 @@
       "what the server at hand knows, at once and without a majority: it may be old")     \
     X(SEED, "seed", "N", NUMBER, 0, UINT32_MAX, "of what the tests draw (default 1)")       \
     X(ONLY, "only", "NAME", TEXT, 0, 0, "the test of this name only")                     \
+    X(CONTAINER, "container", NULL, SWITCH, 0, 0, "it goes with its last child")          \
+    X(TTL, "ttl", "MS", NUMBER, 1, INT64_MAX, "it goes when not changed or touched for so long") \
+    X(SUBTREE, "recursive", NULL, SWITCH, 0, 0, "all below it, too")                      \
+    X(QUOTA_NODES, "nodes", "N", NUMBER, 0, INT64_MAX, "at most so many nodes; 0: any number") \
+    X(QUOTA_BYTES, "bytes", "B", NUMBER, 0, INT64_MAX, "at most so many bytes of data; 0: any") \
     X(KEEP, "keep", "N", NUMBER, 1, 400, "how many versions to keep from now on (at first 20)")
 /* clang-format on */
 

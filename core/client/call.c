@@ -16,7 +16,9 @@ void call_begin(struct call *call, tl_client *c, enum method method)
 {
     const bool write = method == METHOD_CREATE || method == METHOD_SET ||
                        method == METHOD_DELETE || method == METHOD_MULTI ||
-                       method == METHOD_CALL;
+                       method == METHOD_CALL || method == METHOD_TOUCH ||
+                       method == METHOD_DELETE_TREE || method == METHOD_COPY ||
+                       method == METHOD_QUOTA_SET;
 
     *call = (struct call){ .client = c, .request = { .method = method, .write = write } };
 }
@@ -36,8 +38,23 @@ struct buf *call_option(struct call *call, const char *name)
 
 void call_reads(struct call *call)
 {
-    if (call->client->reads == TL_READS_ANY) {
+    const tl_client *c = call->client;
+
+    switch (c->reads) {
+    case TL_READS_STRONG:
+        break;
+    case TL_READS_ANY:
         pack_cstr(call_option(call, "consistency"), "any");
+        break;
+    case TL_READS_SESSION:
+        pack_cstr(call_option(call, "consistency"), "session");
+        pack_uint(call_option(call, "at_least"),
+                  atomic_load_explicit(&c->zxid_newest, memory_order_relaxed));
+        break;
+    case TL_READS_BOUNDED:
+        pack_cstr(call_option(call, "consistency"), "bounded");
+        pack_uint(call_option(call, "max_lag_ms"), c->max_lag_ms);
+        break;
     }
 }
 
@@ -68,6 +85,10 @@ void call_path(struct call *call, const char *path)
 void call_guard(struct call *call, const tl_guard *guard)
 {
     if (guard == NULL) return;
+    if (guard->path == NULL) {
+        pack_uint(call_option(call, "alive"), guard->token);
+        return;
+    }
 
     struct buf *b = call_option(call, "guard");
 
@@ -125,6 +146,14 @@ static void grant_give_back(const struct asking *a, const tl_lock *lock)
     call_ask(&call, NULL, NULL);
 }
 
+/* What this client was told of, for reads that must not go back behind it. */
+static void zxid_note(tl_client *c, uint64_t zxid)
+{
+    if (zxid > atomic_load_explicit(&c->zxid_newest, memory_order_relaxed)) {
+        atomic_store_explicit(&c->zxid_newest, zxid, memory_order_relaxed);
+    }
+}
+
 /* The completion of all that we ask of the core. */
 static void asking_ended(void *ctx, int code, const char *message,
                          const msgpack_object *result)
@@ -134,6 +163,7 @@ static void asking_ended(void *ctx, int code, const char *message,
 
     answer_init(&answer, code, message);
     answer_read(&answer, a->client, result);
+    zxid_note(a->client, answer.result.zxid);
     if (a->give_back != NULL) answer_read_grant(&answer, a->client, result);
     if (a->done != NULL) {
         a->done(a->ctx, &answer.result);

@@ -56,6 +56,8 @@ struct out {
     uint64_t *zxid;
     int *failed;
     tl_lock *lock;
+    tl_nodes **nodes;
+    uint64_t *nodes_count;
 };
 /* Returns the code; it and the message are this thread's last failure. */
 int call_wait(struct call *call, const struct out *out);
@@ -64,7 +66,8 @@ int call_wait(struct call *call, const struct out *out);
 
 struct answer {
     tl_result result; /* into what follows */
-    struct buf path, data, names, value;
+    struct buf path, data, names, value, texts;
+    tl_node *nodes;
     tl_stat stat;
     tl_lock lock;
 };

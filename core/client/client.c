@@ -268,7 +268,8 @@ static const char *options_wrong(const tl_options *o, struct servers *servers)
         (session_ms < SESSION_TIMEOUT_MIN_MS || session_ms > SESSION_TIMEOUT_MAX_MS)) {
         return "session_timeout_ms must be 0 or 1000 .. 600000";
     }
-    if (o->reads != TL_READS_STRONG && o->reads != TL_READS_ANY) {
+    if (o->reads < TL_READS_STRONG || o->reads > TL_READS_BOUNDED ||
+        (o->reads == TL_READS_BOUNDED) != (o->max_lag_ms > 0)) {
         return "there are no such reads";
     }
     if (session_ms == 0 && o->session_file != NULL) return "session_file needs a session";
@@ -301,6 +302,7 @@ static tl_client *client_new(const tl_options *o)
     c->timeout_ms = o->timeout_ms == 0 ? TIMEOUT_MS_DEFAULT : o->timeout_ms;
     c->has_session = o->session_timeout_ms != 0;
     c->reads = o->reads;
+    c->max_lag_ms = o->max_lag_ms;
     c->prefix = text_dup(o->prefix == NULL ? "" : o->prefix);
     c->on_session = o->on_session;
     c->session_ctx = o->session_ctx;

@@ -7,7 +7,7 @@
  *     failure.c   codes and the last message of each thread
  *     call.c      building a request; asking it, with a callback or waiting
  *     answer.c    a completion's result, as the program gets it
- *     nodes.c recipes.c          the calls, each blocking and not
+ *     nodes.c many.c recipes.c   the calls, each blocking and not
  *     watch.c election.c observer.c config.c   what lives on a client and tells of changes
  *     prefix.c value.c          paths as the program sees them; MessagePack made easy
  *
@@ -18,6 +18,7 @@
 #define CORE_CLIENT_CLIENT_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "core/base/list.h"
 #include "core/client/core.h"
@@ -31,6 +32,8 @@ struct tl_client {
     uint32_t timeout_ms;
     bool has_session, has_thread;
     tl_reads reads;
+    uint32_t max_lag_ms;
+    _Atomic uint64_t zxid_newest; /* of all answers; written under the lock */
     char *prefix; /* "" = none; else "/a/b" */
     tl_session_fn on_session; /* may be NULL */
     void *session_ctx;

@@ -1,32 +1,10 @@
 /* The tree's calls, each of them built once and asked in two ways. */
 #include "core/client/call.h"
+#include "core/client/creation.h"
 
 static struct bytes data_of(const void *data, size_t len)
 {
     return bytes_of(data, data == NULL ? 0 : len);
-}
-
-static uint32_t flags_count(unsigned flags)
-{
-    const unsigned known = TL_EPHEMERAL | TL_SEQUENTIAL | TL_PARENTS;
-
-    return (uint32_t) __builtin_popcount(flags & known);
-}
-
-static void pack_flags(struct buf *b, unsigned flags)
-{
-    if (flags & TL_EPHEMERAL) {
-        pack_cstr(b, "ephemeral");
-        pack_bool(b, true);
-    }
-    if (flags & TL_SEQUENTIAL) {
-        pack_cstr(b, "sequential");
-        pack_bool(b, true);
-    }
-    if (flags & TL_PARENTS) {
-        pack_cstr(b, "parents");
-        pack_bool(b, true);
-    }
 }
 
 /* A name to be numbered in the root begins with the slash of the prefix's node. */
@@ -45,35 +23,50 @@ static void create_path(struct call *call, const char *path, unsigned flags)
     buf_fini(&full);
 }
 
-static void build_create(struct call *call, const char *path, struct bytes data,
-                         unsigned flags)
+static void build_create(struct call *call, tl_client *c, const char *path,
+                         struct bytes data, const tl_creation *how)
 {
-    create_path(call, path, flags);
+    call_begin(call, c, METHOD_CREATE);
+    create_path(call, path, how->flags);
     pack_bin(call_arg(call), data);
-    pack_flags(&call->options, flags);
-    call->request.options_count += flags_count(flags);
+    creation_pack(&call->options, how);
+    call->request.options_count += creation_count(how);
+}
+
+int tl_create_as(tl_client *c, const char *path, const void *data, size_t len,
+                 const tl_creation *how, const tl_guard *guard, char **created,
+                 tl_stat *stat)
+{
+    struct call call;
+
+    build_create(&call, c, path, data_of(data, len), how);
+    call_guard(&call, guard);
+    return call_wait(&call, &(struct out){ .path = created, .stat = stat });
+}
+
+uint64_t tl_create_as_async(tl_client *c, const char *path, const void *data, size_t len,
+                            const tl_creation *how, const tl_guard *guard, tl_done_fn done,
+                            void *ctx)
+{
+    struct call call;
+
+    build_create(&call, c, path, data_of(data, len), how);
+    call_guard(&call, guard);
+    return call_ask(&call, done, ctx);
 }
 
 int tl_create(tl_client *c, const char *path, const void *data, size_t len, unsigned flags,
               const tl_guard *guard, char **created, tl_stat *stat)
 {
-    struct call call;
-
-    call_begin(&call, c, METHOD_CREATE);
-    build_create(&call, path, data_of(data, len), flags);
-    call_guard(&call, guard);
-    return call_wait(&call, &(struct out){ .path = created, .stat = stat });
+    return tl_create_as(c, path, data, len, &(tl_creation){ .flags = flags }, guard, created,
+                        stat);
 }
 
 uint64_t tl_create_async(tl_client *c, const char *path, const void *data, size_t len,
                          unsigned flags, const tl_guard *guard, tl_done_fn done, void *ctx)
 {
-    struct call call;
-
-    call_begin(&call, c, METHOD_CREATE);
-    build_create(&call, path, data_of(data, len), flags);
-    call_guard(&call, guard);
-    return call_ask(&call, done, ctx);
+    return tl_create_as_async(c, path, data, len, &(tl_creation){ .flags = flags }, guard,
+                              done, ctx);
 }
 
 static void call_version(struct call *call, int64_t version)
@@ -203,83 +196,5 @@ uint64_t tl_children_async(tl_client *c, const char *path, const char *after,
 
     build_read(&call, c, METHOD_CHILDREN, path);
     build_children(&call, after, limit);
-    return call_ask(&call, done, ctx);
-}
-
-/* --- multi --- */
-
-static struct buf *op_begin(struct call *call, uint32_t parts, const char *kind,
-                            const char *path)
-{
-    struct buf *b = &call->params;
-
-    pack_array(b, parts);
-    pack_cstr(b, kind);
-    call_put_path(call, b, path);
-    return b;
-}
-
-static void pack_op(struct call *call, const tl_op *op)
-{
-    struct buf *b;
-
-    switch (op->kind) {
-    case TL_OP_CREATE:
-        b = op_begin(call, 4, "create", op->path);
-        pack_bin(b, data_of(op->data, op->len));
-        pack_map(b, flags_count(op->flags));
-        pack_flags(b, op->flags);
-        return;
-    case TL_OP_SET:
-        b = op_begin(call, 4, "set", op->path);
-        pack_bin(b, data_of(op->data, op->len));
-        pack_int(b, op->version);
-        return;
-    case TL_OP_DELETE:
-        b = op_begin(call, 3, "delete", op->path);
-        pack_int(b, op->version);
-        return;
-    case TL_OP_CHECK:
-        b = op_begin(call, 3, "check", op->path);
-        pack_int(b, op->version);
-        return;
-    case TL_OP_ABSENT:
-        op_begin(call, 2, "absent", op->path);
-        return;
-    case TL_OP_GUARD:
-        b = op_begin(call, 3, "guard", op->path);
-        pack_uint(b, op->token);
-        return;
-    }
-    call_fail(call, ERR_BAD_PARAMS, "there is no op of this kind");
-}
-
-static void build_multi(struct call *call, tl_client *c, const tl_op *ops, size_t count)
-{
-    call_begin(call, c, METHOD_MULTI);
-    if (count > MULTI_OPS_MAX) {
-        call_fail(call, ERR_TOO_LARGE, "too many ops");
-        return;
-    }
-    pack_array(call_arg(call), (uint32_t) count);
-    for (size_t i = 0; i < count; i++) pack_op(call, &ops[i]);
-}
-
-int tl_multi(tl_client *c, const tl_op *ops, size_t count, char **paths, uint64_t *zxid,
-             int *failed)
-{
-    struct call call;
-
-    build_multi(&call, c, ops, count);
-    return call_wait(&call,
-                     &(struct out){ .names = paths, .zxid = zxid, .failed = failed });
-}
-
-uint64_t tl_multi_async(tl_client *c, const tl_op *ops, size_t count, tl_done_fn done,
-                        void *ctx)
-{
-    struct call call;
-
-    build_multi(&call, c, ops, count);
     return call_ask(&call, done, ctx);
 }

@@ -70,10 +70,13 @@ enum tl_error {
     TL_MEMBERS_FULL = -25,
     TL_LAST_VOTER = -26,
     TL_UNSAFE_CHANGE = -27,
+    TL_RESTING = -28,
+    TL_OVER_QUOTA = -29,
     TL_NO_QUORUM = -30,
     TL_BUSY = -31,
     TL_PENDING = -32,
     TL_STOPPING = -33,
+    TL_STALE = -35,
     TL_UNKNOWN_METHOD = -40,
     TL_BAD_PARAMS = -41,
     TL_BAD_OPTION = -42,
@@ -117,6 +120,10 @@ typedef enum tl_reads {
     TL_READS_ANY,    /* what the server at hand has, at once: it may be old, or older than
                       * what another server told. Without a session also from a server that
                       * is cut off from the others */
+    TL_READS_SESSION, /* by any server that has everything this client was told of: it reads
+                       * its own writes, and never goes back. Mostly without a majority */
+    TL_READS_BOUNDED, /* by any server that is certainly no more than options.max_lag_ms
+                       * behind; else TL_STALE */
 } tl_reads;
 
 typedef struct tl_options {
@@ -126,6 +133,7 @@ typedef struct tl_options {
     uint32_t session_timeout_ms; /* 0 = no session; else 1,000 .. 600,000 */
     const char *session_file;    /* NULL: none; see below */
     const char *prefix;          /* "/apps/a": stands before every path; NULL: none */
+    uint32_t max_lag_ms;         /* with TL_READS_BOUNDED, from 1 on */
     tl_reads reads;              /* of all gets and queries; who needs both opens two */
     tl_session_fn on_session;    /* NULL: nobody */
     void *session_ctx;
@@ -191,16 +199,29 @@ typedef struct tl_stat {
 } tl_stat;
 
 typedef struct tl_guard {
-    const char *path; /* of the grant: "<lock>/holder" */
+    const char *path; /* of the grant: "<lock>/holder"; NULL: token is a session, of anybody,
+                       * and the write happens only while it lives */
     uint64_t token;
 } tl_guard;
 
-enum { TL_EPHEMERAL = 1, TL_SEQUENTIAL = 2, TL_PARENTS = 4 };
+/* TL_CONTAINER: it goes with its last child, in the same transaction. */
+enum { TL_EPHEMERAL = 1, TL_SEQUENTIAL = 2, TL_PARENTS = 4, TL_CONTAINER = 8 };
 
 /* `data` NULL with len 0 is null data. `created` (may be NULL) gets the path. `guard` may
  * be NULL everywhere: with one, the write happens only while that lock is held. */
 int tl_create(tl_client *c, const char *path, const void *data, size_t len, unsigned flags,
               const tl_guard *guard, char **created, tl_stat *stat);
+/* With all that can be asked of a node. ttl_ms: it goes when it was not changed or touched for
+ * so long and has no children. linger_ms, of an ephemeral one: when the session expires (not
+ * when it is closed) a node without data keeps the name for so long, up to 60,000. */
+typedef struct tl_creation {
+    unsigned flags;
+    uint64_t ttl_ms, linger_ms; /* 0 = not */
+} tl_creation;
+int tl_create_as(tl_client *c, const char *path, const void *data, size_t len,
+                 const tl_creation *how, const tl_guard *guard, char **created,
+                 tl_stat *stat);
+int tl_touch(tl_client *c, const char *path, const tl_guard *guard, tl_stat *stat);
 int tl_set(tl_client *c, const char *path, const void *data, size_t len, int64_t version,
            const tl_guard *guard, tl_stat *stat); /* version -1 = any */
 int tl_delete(tl_client *c, const char *path, int64_t version, const tl_guard *guard);
@@ -215,15 +236,50 @@ int tl_get_stat(tl_client *c, const char *path, tl_stat *stat);
 int tl_children(tl_client *c, const char *path, const char *after, unsigned limit,
                 char **names, size_t *count, bool *more);
 
+/* One node of many. */
+typedef struct tl_node {
+    const char *path;
+    const char *data; /* NULL: null data, or not asked for; ends with a zero byte beyond len */
+    size_t len;
+    bool exists; /* a read of a multi: there is a node, and stat is its */
+    tl_stat stat;
+    uint64_t count; /* of a multi's delete-tree or copy: how many nodes */
+} tl_node;
+
+typedef struct tl_nodes {
+    size_t count;
+    tl_node at[];
+} tl_nodes;
+void tl_nodes_free(tl_nodes *nodes); /* NULL is fine */
+
+/* A node and all below it, depth first, parents before their children: up to `limit` nodes
+ * (0 = 1,000, the most) behind the path `after` (NULL = from the start). A page is of one
+ * moment, two pages are not. */
+int tl_tree(tl_client *c, const char *path, const char *after, unsigned limit, bool data,
+            tl_nodes **page, bool *more);
+/* Deletes a node and all below it: in one transaction if there are up to 10,000, else in
+ * steps, leaves first; when it fails in between, what is left is a tree, and to ask again
+ * goes on with it. *deleted: how many went; may be NULL. */
+int tl_delete_tree(tl_client *c, const char *path, const tl_guard *guard,
+                   uint64_t *deleted);
+/* Copies up to 10,000 nodes, all or none, without ephemeral ones; no node may be at `to`. */
+int tl_copy(tl_client *c, const char *from, const char *to, const tl_guard *guard,
+            uint64_t *copied);
+/* Bounds the nodes at and below a path, and the bytes of their data; 0 = no bound. */
+int tl_quota_set(tl_client *c, const char *path, uint64_t nodes, uint64_t bytes);
+
 typedef struct tl_op {
     enum { TL_OP_CREATE = 1, TL_OP_SET, TL_OP_DELETE, TL_OP_CHECK, TL_OP_ABSENT,
-           TL_OP_GUARD } kind;
+           TL_OP_GUARD, TL_OP_ALIVE, TL_OP_GET, TL_OP_STAT, TL_OP_TOUCH,
+           TL_OP_DELETE_TREE, TL_OP_COPY } kind;
     const char *path;
     const void *data;
     size_t len;
     int64_t version; /* SET, DELETE, CHECK; -1 = any */
     unsigned flags;  /* CREATE */
-    uint64_t token;  /* GUARD */
+    uint64_t token;  /* GUARD; ALIVE: a session, and no path */
+    uint64_t ttl_ms, linger_ms; /* CREATE */
+    const char *to;  /* COPY */
 } tl_op;
 
 /* All or nothing. *paths: of each op, in order and each ended by a zero byte, the path
@@ -231,6 +287,10 @@ typedef struct tl_op {
  * else -1. All three may be NULL. */
 int tl_multi(tl_client *c, const tl_op *ops, size_t count, char **paths, uint64_t *zxid,
              int *failed);
+/* The same, with what each op has to tell: the path that it created, the node that it read
+ * as of its place among the ops, or how it left the node. */
+int tl_multi_nodes(tl_client *c, const tl_op *ops, size_t count, tl_nodes **nodes,
+                   uint64_t *zxid, int *failed);
 
 /* --- a lock: recipe "lock". Needs a session --- */
 
@@ -298,8 +358,9 @@ typedef struct tl_result {
     size_t len;
     const tl_stat *stat;
     const char *names; /* children, paths of a multi: each ended by a zero byte */
-    size_t count;
+    size_t count;         /* ... delete-tree, copy: how many nodes */
     bool more;
+    const tl_node *nodes; /* tree, multi: `count` of them */
     int failed;           /* multi: index of the op that was refused */
     const tl_lock *lock;  /* lock: the grant */
     const void *value;    /* call: its value, or the details of its refusal */
@@ -316,6 +377,18 @@ uint64_t tl_set_async(tl_client *c, const char *path, const void *data, size_t l
                       int64_t version, const tl_guard *guard, tl_done_fn done, void *ctx);
 uint64_t tl_delete_async(tl_client *c, const char *path, int64_t version,
                          const tl_guard *guard, tl_done_fn done, void *ctx);
+uint64_t tl_create_as_async(tl_client *c, const char *path, const void *data, size_t len,
+                            const tl_creation *how, const tl_guard *guard, tl_done_fn done,
+                            void *ctx);
+uint64_t tl_touch_async(tl_client *c, const char *path, const tl_guard *guard,
+                        tl_done_fn done, void *ctx);
+/* `partly`: a step of a tree of any size; ask again while result->more. */
+uint64_t tl_delete_tree_async(tl_client *c, const char *path, bool partly,
+                              const tl_guard *guard, tl_done_fn done, void *ctx);
+uint64_t tl_copy_async(tl_client *c, const char *from, const char *to,
+                       const tl_guard *guard, tl_done_fn done, void *ctx);
+uint64_t tl_tree_async(tl_client *c, const char *path, const char *after, unsigned limit,
+                       bool data, tl_done_fn done, void *ctx);
 uint64_t tl_get_async(tl_client *c, const char *path, tl_done_fn done, void *ctx);
 uint64_t tl_get_stat_async(tl_client *c, const char *path, tl_done_fn done, void *ctx);
 uint64_t tl_children_async(tl_client *c, const char *path, const char *after,

@@ -98,6 +98,7 @@ struct read_group { /* reads that share one confirmation */
     uint64_t id;          /* a new one in each reign, so that a late answer fits nothing */
     struct ballot asked;  /* the ballot of the leader that was asked; 0 = nobody yet */
     uint64_t asked_ms;
+    uint64_t begun_ms;    /* when it was first asked for under this id */
     uint64_t round;       /* own round, when this replica leads */
     bool confirmed;
     uint64_t index;       /* when confirmed: release once this slot is applied */
@@ -120,6 +121,7 @@ struct reads {
     uint64_t leased; /* how often a lease took a round's place */
     struct ask *asks;
     uint32_t asks_count;
+    uint64_t fresh_ms;        /* see replica_fresh_ms() */
     bool renewal_over;        /* one of the sessions to be renewed is over or ending */
 };
 

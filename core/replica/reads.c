@@ -111,7 +111,10 @@ static void ask(struct replica *r, struct read_group *g, uint32_t leader)
     struct frame f = { .kind = FRAME_READ_ASK, .boot = r->config.boot };
 
     /* An answer of an earlier reign may name a slot that nothing fills for long. */
-    if (ballot_cmp(g->asked, paxos_ballot(r->paxos)) != 0) g->id = r->reads.id_next++;
+    if (ballot_cmp(g->asked, paxos_ballot(r->paxos)) != 0) {
+        g->id = r->reads.id_next++;
+        g->begun_ms = r->time.now_ms;
+    }
     f.id = g->id;
     g->asked = paxos_ballot(r->paxos);
     g->asked_ms = r->time.now_ms;
@@ -324,6 +327,7 @@ void reads_release(struct replica *r)
         struct read_group *g = group_of(at);
 
         if (!g->confirmed || g->index > applied) continue;
+        if (g->begun_ms > r->reads.fresh_ms) r->reads.fresh_ms = g->begun_ms;
         for (uint32_t i = 0; i < g->count; i++) {
             r->io.ready(r->io.ctx, g->reads[i].tag, read_outcome(r, &g->reads[i]));
         }

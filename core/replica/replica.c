@@ -199,6 +199,18 @@ uint32_t replica_serving(const struct replica *r)
     return ballot_is(run->reign, paxos_ballot(r->paxos)) ? leader : 0;
 }
 
+uint64_t replica_fresh_ms(const struct replica *r)
+{
+    return r->reads.fresh_ms;
+}
+
+uint64_t replica_leaderless_ms(const struct replica *r, struct replica_time time)
+{
+    return r->leaderless_ms == 0 || time.now_ms < r->leaderless_ms
+               ? 0
+               : time.now_ms - r->leaderless_ms;
+}
+
 bool replica_hopeless(const struct replica *r)
 {
     if (r->membership.removed) return true;

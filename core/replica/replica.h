@@ -157,6 +157,11 @@ int replica_submit(struct replica *r, struct replica_time time, uint64_t tag, ui
  * answer, and success means that a confirmed leader extended it after the call. */
 int replica_read(struct replica *r, struct replica_time time, uint64_t tag,
                  uint64_t session);
+/* What is applied here shows all that was chosen at this time (of struct replica_time): the
+ * newest strong read that was answered was asked for then. 0: there was none. */
+uint64_t replica_fresh_ms(const struct replica *r);
+/* How long this replica has been without a leader that serves; 0: it has one. */
+uint64_t replica_leaderless_ms(const struct replica *r, struct replica_time time);
 
 /* A client has attached this session here, which has applied `zxid`: the other servers are
  * told, once; it may be lost. */

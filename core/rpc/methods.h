@@ -28,6 +28,9 @@ enum { STAT_FIELDS_COUNT = 13 };
 /* The options of every write. */
 #define WRITE_OPTIONS "session:u seq:u ack:u guard:g alive:u"
 
+/* The options of every read, which say how new what it tells must be: see get. */
+#define READ_OPTIONS "consistency:s at_least:u max_lag_ms:u"
+
 /* clang-format off */
 #define METHODS(M)                                                                            \
     M(HELLO, "hello", "proto:u", "cluster:s members:b",                                       \
@@ -64,7 +67,7 @@ enum { STAT_FIELDS_COUNT = 13 };
     M(QUOTA_SET, "quota.set", "path:p", WRITE_OPTIONS " nodes:u bytes:u", "{zxid}",           \
       "Bounds the number of nodes at and below a path, and the bytes of their data; left out or 0: no such bound; " \
       "neither: no quota any more.")                                                          \
-    M(QUOTA_LIST, "quota.list", "", "consistency:s",                                           \
+    M(QUOTA_LIST, "quota.list", "", READ_OPTIONS,                                           \
       "{quotas: [{path, nodes, bytes, nodes_used, bytes_used}], nodes, bytes, zxid}",         \
       "All quotas and what is used of each; nodes and bytes: of the whole tree.")             \
     M(MULTI, "multi", "ops:o", WRITE_OPTIONS, "{zxid, results: [{kind, path, stat, data, deleted, copied}]}",        \
@@ -73,12 +76,19 @@ enum { STAT_FIELDS_COUNT = 13 };
       "[\"absent\", path], [\"guard\", path, token], [\"alive\", session], [\"get\", path], [\"stat\", path], " \
       "[\"touch\", path], [\"delete_tree\", path], [\"copy\", path, to]; trailing parts may be left out. " \
       "get and stat tell of the node as of their place among the ops, stat nil: there is none.")        \
-    M(GET, "get", "path:p", "consistency:s", "{data, stat, zxid}",                            \
-      "A node's data and stat. consistency: strong (the default) or any (this server's state, at once).") \
-    M(STAT, "stat", "path:p", "consistency:s", "{stat, zxid}", "A node's stat.")              \
-    M(CHILDREN, "children", "path:p", "consistency:s after:s limit:u",                        \
+    M(GET, "get", "path:p", READ_OPTIONS, "{data, stat, zxid}",                            \
+      "A node's data and stat. consistency: strong, the default; session: with everything up to the zxid at_least, so a " \
+      "client that gives the newest zxid it was told reads its own writes and never goes back, on any server; bounded: what " \
+      "this server knows, if that is certainly no more than max_lag_ms old, and if that can be made so; else refused, stale; " \
+      "any: what it knows, at once, without a majority too: age_ms tells how long it has been without a leader.") \
+    M(STAT, "stat", "path:p", READ_OPTIONS, "{stat, zxid}", "A node's stat.")              \
+    M(CHILDREN, "children", "path:p", READ_OPTIONS " after:s limit:u",                        \
       "{children: [name], more, stat, zxid}",                                                 \
       "Names of children in byte order, a page at a time: after is the last name of the page before.") \
+    M(TREE, "tree", "path:p", READ_OPTIONS " after:p limit:u depth:u data:b",                 \
+      "{nodes: [{path, stat, data}], more, zxid}",                                            \
+      "A node and all below it, parents first and children in byte order, a page at a time: after is the last path of the " \
+      "page before. depth: so many levels below it; data: with the nodes' data, too. limit: 1000 at most.") \
     M(WATCH, "watch", "path:p watch:u",                                                       \
       "data:b children:b once:b since:u value:b consistency:s recursive:b snapshot:b",        \
       "{zxid, stat}",                                                                         \
@@ -91,7 +101,7 @@ enum { STAT_FIELDS_COUNT = 13 };
       "Ends a watch; no event of it comes behind the answer. Also when there is none.")       \
     M(CALL, "call", "function:s args:v", WRITE_OPTIONS " timeout_ms:u", "{value, zxid}",      \
       "Runs a recipe's function, \"lock.acquire\", as one transaction; may wait, for timeout_ms at most.") \
-    M(QUERY, "query", "function:s args:v", "consistency:s", "{value, zxid}",                  \
+    M(QUERY, "query", "function:s args:v", READ_OPTIONS, "{value, zxid}",                  \
       "Runs a recipe's function to read only, on this server and at the consistency of a get, outside the log " \
       "and without a session. The first attempt to write or to wait is refused: read_only.")  \
     M(CALL_CANCEL, "call.cancel", "session:u seq:u", "", "{zxid}",                            \

@@ -5,7 +5,6 @@
 #include "core/machine/request.h"
 #include "core/server/requests.h"
 #include "core/tree/path.h"
-#include "core/tree/quota.h"
 
 enum {
     CHILDREN_DEFAULT = 1000,
@@ -24,7 +23,7 @@ static void put_int(struct buf *out, const char *name, int64_t v)
     pack_int(out, v);
 }
 
-static void put_stat(struct buf *out, const struct stat_view *s)
+void answer_put_stat(struct buf *out, const struct stat_view *s)
 {
     pack_cstr(out, "stat");
     pack_map(out, STAT_FIELDS_COUNT);
@@ -32,6 +31,11 @@ static void put_stat(struct buf *out, const struct stat_view *s)
     _Generic(s->member, uint64_t: put_uint, default: put_int)(out, name, s->member);
     STAT_FIELDS(F)
 #undef F
+}
+
+void answer_put_age(struct buf *out, const struct job *j)
+{
+    if (j->class == JOB_LOCAL) put_uint(out, "age_ms", j->age_ms);
 }
 
 /* --- errors --- */
@@ -142,7 +146,7 @@ static void put_part(struct buf *out, const struct result_part *part)
         pack_str(out, part->path);
     }
     if (part->has_stat) {
-        put_stat(out, &part->stat);
+        answer_put_stat(out, &part->stat);
     } else if (reads) {
         pack_cstr(out, "stat");
         pack_nil(out);
@@ -178,7 +182,7 @@ static void answer_node(struct buf *out, const struct job *j, const struct resul
         pack_str(out, part.path);
     }
     put_uint(out, "zxid", r->zxid);
-    if (stat) put_stat(out, &part.stat);
+    if (stat) answer_put_stat(out, &part.stat);
 }
 
 static void answer_subtree(struct buf *out, const struct job *j, const struct result *r)
@@ -266,12 +270,13 @@ static void answer_get(struct buf *out, const struct job *j, const struct node *
     bool data = j->method == METHOD_GET;
 
     rpc_response_begin(out, j->msgid);
-    pack_map(out, 2u + data);
+    pack_map(out, 2u + data + (j->class == JOB_LOCAL));
+    answer_put_age(out, j);
     if (data) {
         pack_cstr(out, "data");
         pack_bin(out, n->data);
     }
-    put_stat(out, &stat);
+    answer_put_stat(out, &stat);
     put_uint(out, "zxid", zxid);
 }
 
@@ -313,13 +318,14 @@ static void answer_children(struct buf *out, const struct job *j, struct kv_view
     const struct page page = children_page(view, args, scratch);
 
     rpc_response_begin(out, j->msgid);
-    pack_map(out, 4);
+    pack_map(out, 4u + (j->class == JOB_LOCAL));
+    answer_put_age(out, j);
     pack_cstr(out, "children");
     pack_array(out, page.count);
     buf_put_bytes_raw(out, buf_bytes(page.names));
     pack_cstr(out, "more");
     pack_bool(out, page.more);
-    put_stat(out, &stat);
+    answer_put_stat(out, &stat);
     put_uint(out, "zxid", zxid);
 }
 
@@ -351,43 +357,22 @@ int answer_read(struct buf *out, const struct job *j, struct kv_view *view, uint
     const struct read_args args = read_args_of(j);
     int code = path_check(args.path);
     if (code == 0 && args.after.len > PATH_BYTES_MAX) code = ERR_TOO_LARGE;
+    if (code == 0 && j->method == METHOD_TREE && args.after.len > 0) {
+        code = path_check(args.after);
+    }
     if (code != 0) return fail(out, j, code);
     if (!node_read(view, args.path, &n)) return fail_no_node(out, j, args.path, scratch);
-    if (j->method == METHOD_CHILDREN) {
+    if (j->method == METHOD_TREE) {
+        if (args.after.len > 0 && !path_is_within(args.after, args.path)) {
+            return fail(out, j, ERR_BAD_PATH);
+        }
+        answer_tree(out, j, view, zxid, scratch);
+    } else if (j->method == METHOD_CHILDREN) {
         answer_children(out, j, view, &args, &n, zxid, scratch);
     } else {
         answer_get(out, j, &n, zxid);
     }
     return 0;
-}
-
-void answer_quotas(struct buf *out, const struct job *j, struct kv_view *view,
-                   const struct tree_tally *tally, uint64_t zxid)
-{
-    struct buf path = { 0 }, list = { 0 };
-    uint32_t count = 0;
-    struct quota q;
-
-    for (; quota_next(view, &path); count++) {
-        CHECK(quota_read(view, buf_bytes(&path), &q));
-        pack_map(&list, 5);
-        pack_cstr(&list, "path");
-        pack_str(&list, buf_bytes(&path));
-        put_uint(&list, "nodes", q.nodes_max);
-        put_uint(&list, "bytes", q.bytes_max);
-        put_uint(&list, "nodes_used", q.nodes);
-        put_uint(&list, "bytes_used", q.bytes);
-    }
-    rpc_response_begin(out, j->msgid);
-    pack_map(out, 4);
-    pack_cstr(out, "quotas");
-    pack_array(out, count);
-    buf_put_bytes_raw(out, buf_bytes(&list));
-    put_uint(out, "nodes", tally->nodes);
-    put_uint(out, "bytes", tally->bytes);
-    put_uint(out, "zxid", zxid);
-    buf_fini(&path);
-    buf_fini(&list);
 }
 
 void answer_watch(struct buf *out, const struct job *j, struct kv_view *view,
@@ -402,7 +387,7 @@ void answer_watch(struct buf *out, const struct job *j, struct kv_view *view,
     pack_map(out, 2);
     if (node_read(view, args.path, &n)) {
         const struct stat_view stat = node_stat(&n);
-        put_stat(out, &stat);
+        answer_put_stat(out, &stat);
     } else {
         pack_cstr(out, "stat");
         pack_nil(out);

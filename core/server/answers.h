@@ -21,6 +21,14 @@ void answer_result(struct buf *out, const struct job *j, const struct result *r)
 int answer_read(struct buf *out, const struct job *j, struct kv_view *view, uint64_t zxid,
                 struct buf *scratch);
 
+/* For the files of answers: a stat under its name; how old a local read's state may be. */
+void answer_put_stat(struct buf *out, const struct stat_view *s);
+void answer_put_age(struct buf *out, const struct job *j);
+
+/* A page of a subtree, whose top is there. */
+void answer_tree(struct buf *out, const struct job *j, struct kv_view *view, uint64_t zxid,
+                 struct buf *scratch);
+
 /* All quotas, and what the whole tree adds up to. */
 void answer_quotas(struct buf *out, const struct job *j, struct kv_view *view,
                    const struct tree_tally *tally, uint64_t zxid);

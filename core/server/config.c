@@ -153,6 +153,16 @@ static bool set_rejoin(struct config *c, const char *value)
     return set_bool(value, &c->rejoin);
 }
 
+static bool set_tree_nodes_max(struct config *c, const char *value)
+{
+    return number_parse(value, 0, UINT64_C(1) << 40, &c->tree_nodes_max);
+}
+
+static bool set_tree_bytes_max(struct config *c, const char *value)
+{
+    return number_parse(value, 0, UINT64_C(1) << 50, &c->tree_bytes_max);
+}
+
 static bool set_log_segment_bytes(struct config *c, const char *value)
 {
     return number_parse(value, 64u << 10, UINT64_C(1) << 32, &c->log_segment_bytes);
@@ -227,6 +237,10 @@ static const struct key {
     { "learner", set_learner, "true or false", "with join: never to vote; takes no value" },
     { "rejoin", set_rejoin, "true or false",
       "with join: set aside what is in the data directory; takes no value" },
+    { "tree-nodes-max", set_tree_nodes_max, "a number",
+      "nodes of the whole tree, while this server leads; 0: any number [50000000]" },
+    { "tree-bytes-max", set_tree_bytes_max, "a number",
+      "bytes of all nodes' data, while this server leads; 0: any number [17179869184]" },
     { "log-segment-bytes", set_log_segment_bytes, "a number from 65536 to 4294967296",
       "size of one log file [67108864]" },
     { "log-keep-bytes", set_log_keep_bytes, "a number from 65536 on",
@@ -416,6 +430,8 @@ static void defaults(struct config *c)
 {
     *c = (struct config){
         .cluster = "tidelock",
+        .tree_nodes_max = 50000000,
+        .tree_bytes_max = UINT64_C(16) << 30,
         .log_segment_bytes = 64u << 20,
         .log_keep_bytes = 128u << 20,
         .cache_bytes = 64u << 20,

@@ -34,6 +34,7 @@ struct config {
     char join[CONFIG_PATH_MAX]; /* client addresses of a cluster to join; or empty */
     bool learner;               /* with join: for good, never a voter */
     bool rejoin;                /* with join: what the directory holds is set aside first */
+    uint64_t tree_nodes_max, tree_bytes_max; /* of the whole tree; 0 = without a limit */
     uint64_t log_segment_bytes, log_keep_bytes, cache_bytes;
     uint32_t heartbeat_ms, election_min_ms, election_max_ms;
     uint32_t lease_ms; /* 0 = every strong read asks a quorum */

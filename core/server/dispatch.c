@@ -75,6 +75,34 @@ static void attach(struct conn *c, uint64_t session)
     buf_put_u64(&s->announced, zxid);
 }
 
+/* What this server has will do, as it is. */
+static bool is_new_enough(const struct job *j)
+{
+    const struct driver *d = j->conn->service->driver;
+
+    switch (j->level) {
+    case JOB_LEVEL_STRONG:
+        return false;
+    case JOB_LEVEL_SESSION:
+        return driver_zxid(d) >= j->at_least;
+    case JOB_LEVEL_BOUNDED:
+        return driver_age(d).lag_ms <= j->lag_ms_max;
+    }
+    return false;
+}
+
+/* Confirmed, it shows all that anybody was told of: a zxid that it does not show is none. */
+static bool is_too_old(const struct job *j)
+{
+    return j->level == JOB_LEVEL_SESSION && !is_new_enough(j);
+}
+
+/* Why a read could not be confirmed, as its level says it. */
+static int level_code(const struct job *j, int code)
+{
+    return j->level == JOB_LEVEL_BOUNDED && code == ERR_NO_QUORUM ? ERR_STALE : code;
+}
+
 /* Answers from the applied state, now. False: a watch that has to catch up first. */
 static bool read_now(struct job *j)
 {
@@ -142,6 +170,11 @@ static int start_write(struct job *j)
     return 0;
 }
 
+static bool is_local(const struct job *j)
+{
+    return j->class == JOB_LOCAL || j->class == JOB_LOCAL_LEVEL;
+}
+
 /* The job leaves the queue, if it stood there. */
 static void job_start(struct job *j)
 {
@@ -153,11 +186,13 @@ static void job_start(struct job *j)
         job_refuse(j, ERR_STOPPING, "the server is getting a copy of the state");
         return;
     }
-    if (j->class == JOB_LOCAL && j->method == METHOD_QUERY) {
+    if (j->class == JOB_READ && is_new_enough(j)) j->class = JOB_LOCAL_LEVEL;
+    if (j->class == JOB_LOCAL) j->age_ms = driver_age(c->service->driver).leaderless_ms;
+    if (is_local(j) && j->method == METHOD_QUERY) {
         query_queue_due(j);
         return;
     }
-    if (j->class == JOB_LOCAL) {
+    if (is_local(j)) {
         CHECK(read_now(j)); /* no watch of this server's state alone catches up */
         job_end(j);
         return;
@@ -170,7 +205,7 @@ static void job_start(struct job *j)
         code = j->class == JOB_READ ? start_read(j) : start_write(j);
     }
     if (code != 0) {
-        job_refuse(j, code, NULL);
+        job_refuse(j, level_code(j, code), NULL);
     } else {
         list_push(&c->started, &j->member);
     }
@@ -185,7 +220,10 @@ void dispatch_done(struct job *j)
 /* The job is in no list. */
 static void confirmed_end(struct job *j)
 {
-    if (j->method == METHOD_QUERY) {
+    if (is_too_old(j)) {
+        uncount(j);
+        job_refuse(j, ERR_STALE, "no server has this zxid yet");
+    } else if (j->method == METHOD_QUERY) {
         query_queue_due(j);
     } else if (read_now(j)) {
         dispatch_done(j);
@@ -374,7 +412,7 @@ void dispatch_ready(struct service *s, uint64_t tag, int code)
     }
     if (code != 0) {
         uncount(j);
-        job_refuse(j, code, NULL);
+        job_refuse(j, level_code(j, code), NULL);
     } else {
         list_remove(&j->member);
         confirmed_end(j);

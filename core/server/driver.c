@@ -500,6 +500,7 @@ static int open_replica(struct driver *d, const struct log_recovered *recovered,
                 .removed = io_removed,
                 .stop = io_stop },
         .store = store_hooks(&d->store),
+        .limits = { d->config.config->tree_nodes_max, d->config.config->tree_bytes_max },
         .scripts = host_scripts(d->host),
         .applied = state_applied(d->state),
         .boot = d->boot,
@@ -634,6 +635,17 @@ struct replica_status driver_status(const struct driver *d)
 uint64_t driver_zxid(const struct driver *d)
 {
     return replica_machine(d->replica)->zxid;
+}
+
+struct driver_age driver_age(const struct driver *d)
+{
+    const struct replica_time now = clock_now();
+    const uint64_t fresh_ms = replica_fresh_ms(d->replica);
+
+    return (struct driver_age){
+        .lag_ms = fresh_ms == 0 || now.now_ms < fresh_ms ? UINT64_MAX : now.now_ms - fresh_ms,
+        .leaderless_ms = replica_leaderless_ms(d->replica, now),
+    };
 }
 
 const struct tree_tally *driver_tally(const struct driver *d)

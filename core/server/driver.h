@@ -74,6 +74,12 @@ int driver_transfer(struct driver *d, uint32_t node);
 struct kv_view *driver_view(struct driver *d);
 struct replica_status driver_status(const struct driver *d);
 uint64_t driver_zxid(const struct driver *d); /* the newest applied */
+/* How old what is applied here may be. */
+struct driver_age {
+    uint64_t lag_ms;        /* at most; UINT64_MAX: not known, until a strong read was answered */
+    uint64_t leaderless_ms; /* how long no leader that serves was heard of; 0: one is */
+};
+struct driver_age driver_age(const struct driver *d);
 const struct tree_tally *driver_tally(const struct driver *d); /* of the applied tree */
 /* A chosen slot, as log_read() gives it. */
 int driver_read_log(struct driver *d, uint64_t slot, struct proposal *p);

@@ -16,10 +16,14 @@
 
 enum job_class {
     JOB_LOCAL = 1, /* a read at consistency "any": this server's state, at once */
-    JOB_READ,      /* strong: the replica confirms it */
+    JOB_READ,      /* strong: the replica confirms it; or of a level that may spare that */
+    JOB_LOCAL_LEVEL, /* was a READ, and what is here is new enough for its level */
     JOB_WRITE,
     JOB_CALL, /* a write that may wait for others, so nothing waits for it */
 };
+
+/* What lets a READ be answered without asking for it to be confirmed. */
+enum job_level { JOB_LEVEL_STRONG = 0, JOB_LEVEL_SESSION, JOB_LEVEL_BOUNDED };
 
 struct conn;
 
@@ -28,9 +32,13 @@ struct job {
     struct conn *conn;
     struct list member;
     enum job_class class;
+    enum job_level level; /* READ */
     enum method method;
     uint32_t msgid;
     uint64_t session;    /* must be attached on the connection; 0 = none */
+    uint64_t at_least;   /* SESSION: this zxid must be applied */
+    uint64_t lag_ms_max; /* BOUNDED: the state must be no older */
+    uint64_t age_ms;     /* LOCAL: how long the server has been without a leader */
     uint64_t renew;      /* READ: the session that it renews; 0 = none */
     uint32_t guards;     /* how many wants before the request's own are its guards */
     uint64_t timeout_ms; /* SESSION_OPEN */

@@ -120,6 +120,7 @@ int request_read(struct requests *q, struct rpc_values *v, struct job *j)
     case METHOD_GET:
     case METHOD_STAT:
     case METHOD_CHILDREN:
+    case METHOD_TREE:
     case METHOD_QUOTA_LIST:
         return requests_read(v, j);
     case METHOD_WATCH:

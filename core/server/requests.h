@@ -31,6 +31,8 @@ int requests_member(struct rpc_values *values, struct job *j);
 struct read_args {
     struct bytes path, after;
     uint64_t limit;
+    uint64_t depth; /* TREE */
+    bool data;
 };
 struct read_args read_args_of(const struct job *j);
 

@@ -13,7 +13,7 @@ void requests_check_calls(void)
     requests_check(METHOD_CALL, "args", ARGS);
     requests_check(METHOD_CALL, "timeout_ms", CALL_TIMEOUT);
     requests_check(METHOD_QUERY, "args", ARGS);
-    requests_check(METHOD_QUERY, "consistency", QUERY_CONSISTENCY);
+    requests_check_read(METHOD_QUERY, QUERY_CONSISTENCY);
     requests_check(METHOD_CALL_CANCEL, "seq", CANCEL_SEQ);
 }
 
@@ -72,7 +72,7 @@ int requests_query(struct requests *q, struct rpc_values *v, struct job *j)
 {
     struct bytes recipe, function;
 
-    int code = requests_consistency(v, &v->at[QUERY_CONSISTENCY], j);
+    int code = requests_level(v, QUERY_CONSISTENCY, j);
     if (code != 0) return code;
     if (!split(v->at[FUNCTION].bytes, &recipe, &function)) return refuse_name(v);
     buf_clear(&q->args);

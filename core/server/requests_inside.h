@@ -54,6 +54,8 @@ int requests_query(struct requests *q, struct rpc_values *v, struct job *j);
 
 /* requests_reads.c */
 void requests_check_reads(void);
+void requests_check_read(enum method method, unsigned options);
+int requests_level(struct rpc_values *v, unsigned options, struct job *j);
 int requests_consistency(struct rpc_values *v, const struct rpc_value *level,
                          struct job *j);
 int requests_read(struct rpc_values *v, struct job *j);

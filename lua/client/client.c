@@ -93,13 +93,22 @@ static unsigned create_flags(lua_State *L, int arg)
 {
     return (option_flag(L, arg, "ephemeral") ? TL_EPHEMERAL : 0u) |
            (option_flag(L, arg, "sequential") ? TL_SEQUENTIAL : 0u) |
-           (option_flag(L, arg, "parents") ? TL_PARENTS : 0u);
+           (option_flag(L, arg, "parents") ? TL_PARENTS : 0u) |
+           (option_flag(L, arg, "container") ? TL_CONTAINER : 0u);
+}
+
+static tl_creation create_options(lua_State *L, int arg)
+{
+    const lua_Integer ttl_ms = option_integer(L, arg, "ttl_ms", 0, INT64_MAX);
+    const lua_Integer linger_ms = option_integer(L, arg, "linger_ms", 0, INT64_MAX);
+
+    return (tl_creation){ create_flags(L, arg), (uint64_t) ttl_ms, (uint64_t) linger_ms };
 }
 
 static int client_create(lua_State *L)
 {
-    static const char *const names[] = { "ephemeral", "sequential", "parents", "guard",
-                                         NULL };
+    static const char *const names[] = { "ephemeral", "sequential", "parents", "container",
+                                         "ttl_ms",    "linger_ms",  "guard",   NULL };
     const char *path = argument_text(L, 2, "path");
     struct bytes data = { 0 };
     char *created = NULL;
@@ -108,13 +117,13 @@ static int client_create(lua_State *L)
 
     if (!lua_isnoneornil(L, 3)) data = argument_data(L, 3, "data");
     options_check(L, 4, names);
-    const unsigned flags = create_flags(L, 4);
+    const tl_creation how = create_options(L, 4);
     const tl_guard *guarded = option_guard(L, 4, &guard);
     struct scratch *s = scratch_push(L);
     tl_client *tl = client_open(L, 1);
     const int code = tl == NULL ? TL_CLOSED
-                                : tl_create(tl, path, data.ptr, data.len, flags, guarded,
-                                            &created, &stat);
+                                : tl_create_as(tl, path, data.ptr, data.len, &how, guarded,
+                                               &created, &stat);
 
     s->got = created;
     if (code != 0) return fail(L, code);
@@ -171,6 +180,103 @@ static int client_children(lua_State *L)
     s->got = list;
     if (code != 0) return fail(L, code);
     push_names(L, list, count);
+    scratch_drop(s);
+    lua_pushboolean(L, more);
+    return 2;
+}
+
+/* --- many nodes --- */
+
+static int client_touch(lua_State *L)
+{
+    static const char *const names[] = { "guard", NULL };
+    const char *path = argument_text(L, 2, "path");
+    tl_guard guard;
+    tl_stat stat;
+
+    options_check(L, 3, names);
+    const tl_guard *guarded = option_guard(L, 3, &guard);
+    tl_client *tl = client_open(L, 1);
+    const int code = tl == NULL ? TL_CLOSED : tl_touch(tl, path, guarded, &stat);
+
+    if (code != 0) return fail(L, code);
+    push_stat(L, &stat);
+    return 1;
+}
+
+static int client_delete_tree(lua_State *L)
+{
+    static const char *const names[] = { "guard", NULL };
+    const char *path = argument_text(L, 2, "path");
+    uint64_t deleted = 0;
+    tl_guard guard;
+
+    options_check(L, 3, names);
+    const tl_guard *guarded = option_guard(L, 3, &guard);
+    tl_client *tl = client_open(L, 1);
+    const int code = tl == NULL ? TL_CLOSED : tl_delete_tree(tl, path, guarded, &deleted);
+
+    if (code != 0) return fail(L, code);
+    lua_pushinteger(L, (lua_Integer) deleted);
+    return 1;
+}
+
+static int client_copy(lua_State *L)
+{
+    static const char *const names[] = { "guard", NULL };
+    const char *from = argument_text(L, 2, "from"), *to = argument_text(L, 3, "to");
+    uint64_t copied = 0;
+    tl_guard guard;
+
+    options_check(L, 4, names);
+    const tl_guard *guarded = option_guard(L, 4, &guard);
+    tl_client *tl = client_open(L, 1);
+    const int code = tl == NULL ? TL_CLOSED : tl_copy(tl, from, to, guarded, &copied);
+
+    if (code != 0) return fail(L, code);
+    lua_pushinteger(L, (lua_Integer) copied);
+    return 1;
+}
+
+static void push_node(lua_State *L, const tl_node *n, bool data)
+{
+    lua_createtable(L, 0, 3);
+    lua_pushstring(L, n->path);
+    lua_setfield(L, -2, "path");
+    push_stat(L, &n->stat);
+    lua_setfield(L, -2, "stat");
+    if (!data) return;
+    if (n->data == NULL) {
+        codec_push_null(L);
+    } else {
+        lua_pushlstring(L, n->data, n->len);
+    }
+    lua_setfield(L, -2, "data");
+}
+
+static int client_tree(lua_State *L)
+{
+    static const char *const names[] = { "after", "limit", "data", NULL };
+    const char *path = argument_text(L, 2, "path");
+    tl_nodes *nodes = NULL;
+    bool more = false;
+
+    options_check(L, 3, names);
+    const unsigned limit = (unsigned) option_integer(L, 3, "limit", 0, UINT32_MAX);
+    const char *after = option_text(L, 3, "after");
+    const bool data = option_flag(L, 3, "data");
+    struct scratch *s = scratch_push(L);
+    tl_client *tl = client_open(L, 1);
+    const int code =
+        tl == NULL ? TL_CLOSED : tl_tree(tl, path, after, limit, data, &nodes, &more);
+
+    s->got = nodes;
+    if (code != 0) return fail(L, code);
+    lua_createtable(L, (int) nodes->count, 0);
+    for (size_t i = 0; i < nodes->count; i++) {
+        push_node(L, &nodes->at[i], data);
+        lua_rawseti(L, -2, (lua_Integer) i + 1);
+    }
     scratch_drop(s);
     lua_pushboolean(L, more);
     return 2;
@@ -332,7 +438,10 @@ static tl_reads option_reads(lua_State *L, int arg)
     const char *reads = option_text(L, arg, "reads");
 
     if (reads == NULL || strcmp(reads, "strong") == 0) return TL_READS_STRONG;
-    luaL_argcheck(L, strcmp(reads, "any") == 0, arg, "reads must be \"strong\" or \"any\"");
+    if (strcmp(reads, "session") == 0) return TL_READS_SESSION;
+    if (strcmp(reads, "bounded") == 0) return TL_READS_BOUNDED;
+    luaL_argcheck(L, strcmp(reads, "any") == 0, arg,
+                  "reads must be \"strong\", \"session\", \"bounded\" or \"any\"");
     return TL_READS_ANY;
 }
 
@@ -340,7 +449,7 @@ static tl_options connect_options(lua_State *L)
 {
     static const char *const names[] = { "servers",      "cluster",    "session",
                                          "session_file", "timeout_ms", "prefix",
-                                         "reads",        NULL };
+                                         "reads",        "max_lag_ms", NULL };
     tl_options o = { 0 };
 
     lua_settop(L, 1);
@@ -355,6 +464,7 @@ static tl_options connect_options(lua_State *L)
     o.cluster = option_text(L, 1, "cluster");
     o.prefix = option_text(L, 1, "prefix");
     o.reads = option_reads(L, 1);
+    o.max_lag_ms = (uint32_t) option_integer(L, 1, "max_lag_ms", 0, UINT32_MAX);
     o.servers = option_text(L, 1, "servers");
     if (o.servers == NULL) o.servers = getenv("TIDELOCK_SERVERS");
     if (o.servers == NULL) {
@@ -381,6 +491,8 @@ void client_setup(lua_State *L, int module)
         { "get", client_get },         { "set", client_set },
         { "create", client_create },   { "delete", client_delete },
         { "stat", client_stat },       { "children", client_children },
+        { "touch", client_touch },     { "delete_tree", client_delete_tree },
+        { "copy", client_copy },       { "tree", client_tree },
         { "call", client_call },       { "query", client_query },
         { "watch", watch_new },        { "lock_acquire", client_lock_acquire },
         { "session", client_session }, { "close", client_close },

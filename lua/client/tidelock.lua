@@ -63,7 +63,9 @@ local WAIT <const> = { wait_ms = "integer" }
 --                            each path told: the program sees only what is below it
 -- @param options.reads       what get, stat, children and query tell: "strong", as new as
 --                            the service is; or "any", what the server at hand has, at
---                            once: it may be old
+--                            once: it may be old; "session", by any server that has all that
+--                            this client was told of, so it reads its own writes; "bounded", by
+--                            any that is no more than max_lag_ms behind, else code "stale"
 -- @return a client, which may be <close>d, or nil, err
 
 --- The data and the stat of a node, as of now.
@@ -87,6 +89,9 @@ local WAIT <const> = { wait_ms = "integer" }
 -- @param options.ephemeral   it goes with our session
 -- @param options.sequential  a number that only rises is added to its name
 -- @param options.parents     so are the nodes above it that are missing
+-- @param options.container   it goes with its last child
+-- @param options.ttl_ms      it goes when not changed or touched for so long, without children
+-- @param options.linger_ms   ephemeral: its name stays taken so long after we expired
 -- @param options.guard       as in set
 -- @return the path, stat, or nil, err
 
@@ -95,6 +100,33 @@ local WAIT <const> = { wait_ms = "integer" }
 -- @param path
 -- @param options.version, options.guard  as in set
 -- @return true, or nil, err
+
+--- Let a TTL begin anew.
+-- @function client:touch
+-- @param path
+-- @param options.guard  as in set
+-- @return stat, or nil, err
+
+--- Delete a node and all below it, in one transaction up to 10,000 nodes; more in steps.
+-- @function client:delete_tree
+-- @param path
+-- @param options.guard  as in set
+-- @return how many, or nil, err
+
+--- Copy a node and all below it, up to 10,000 nodes, to where there is none.
+-- @function client:copy
+-- @param from
+-- @param to
+-- @param options.guard  as in set
+-- @return how many, or nil, err
+
+--- A node and all below it, parents first, in order.
+-- @function client:tree
+-- @param path
+-- @param options.after  only what comes after this path
+-- @param options.limit  at most so many, at first 1000, the most
+-- @param options.data   with the data
+-- @return array of {path, stat, data}, whether there are more; or nil, err
 
 --- The stat of a node.
 -- @function client:stat

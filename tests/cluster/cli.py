@@ -41,7 +41,26 @@ def each_command_of_nodes_does_what_it_says():
     prints("", "delete", "/n/a/b")
     prints("", "ls", "/n/a")
     status, out, _ = cli("stat", "/n")
-    same((status, "version          1\n" in out, out.count("\n")), (OK, True, 11), "stat")
+    same((status, "version          1\n" in out, out.count("\n")), (OK, True, 13), "stat")
+
+
+@rule
+def whole_subtrees_and_quotas_have_their_commands():
+    prints("/w\n", "create", "/w", "--container")
+    prints("/w/a/b\n", "create", "--parents", "/w/a/b", "data")
+    prints("", "copy", "/w", "/w2")
+    prints("data", "get", "/w2/a/b")
+    same(answers("delete", "--recursive", "/w2")["deleted"], 3, "nodes deleted")
+    prints("", "quota", "/w", "--nodes", "3")
+    status, out, _ = cli("quota")
+    same((status, out.splitlines()[-1]), (OK, "/w  3 of 3 nodes  4 bytes"), "quota")
+    same(cli("create", "/w/c")[0] != OK, True, "a create over the quota fails")
+    prints("", "quota", "/w", "--nodes", "0")
+    prints("/w/c\n", "create", "/w/c", "--ttl", "60000")
+    prints("", "touch", "/w/c")
+    prints("", "delete", "--recursive", "/w/a")
+    prints("", "delete", "/w/c")
+    same(cli("stat", "/w")[0] != OK, True, "the container is gone")
 
 
 @rule

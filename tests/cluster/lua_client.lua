@@ -536,6 +536,59 @@ rule("a_leader_killed_under_writes_shows_no_error_and_doubles_none", function()
   for i = 1, WRITES do same(next_change(watch).data, tostring(i), "change") end
 end)
 
+-- --- many nodes ---
+
+rule("containers_and_ttls_are_asked_for_and_a_touch_renews", function()
+  local c <close> = connect()
+  assert(c:create("/many/c", nil, { parents = true, container = true }))
+  assert(c:create("/many/c/t", "x", { ttl_ms = 200 }))
+  same(assert(c:stat("/many/c")).container, 1)
+  same(assert(c:touch("/many/c/t")).ttl, 200)
+  local err
+  repeat _, err = c:stat("/many/c/t") until err
+  same(err.code, "no_node")
+  fails("no_node", c:stat("/many/c"))
+end)
+
+rule("a_subtree_is_listed_copied_and_deleted", function()
+  local c <close> = connect()
+  assert(c:create("/many/s/a/b", "data", { parents = true }))
+  assert(c:create("/many/s/c"))
+  local nodes <const>, more <const> = assert(c:tree("/many/s", { data = true }))
+  same(more, false)
+  same(#nodes, 4)
+  same(nodes[3].path, "/many/s/a/b")
+  same(nodes[3].data, "data")
+  same(nodes[4].data, tidelock.null)
+  same(nodes[1].stat.numChildren, 2)
+  same(assert(c:tree("/many/s", { after = "/many/s/a" }))[1].path, "/many/s/a/b")
+  same(assert(c:copy("/many/s", "/many/s2")), 4)
+  same(assert(c:get("/many/s2/a/b")), "data")
+  same(assert(c:delete_tree("/many/s")), 4)
+  fails("no_node", c:delete_tree("/many/s"))
+  fails("node_exists", c:copy("/many", "/t"))
+end)
+
+rule("a_tree_larger_than_a_transaction_is_deleted_in_steps", function()
+  local c <close> = connect(true)
+  assert(c:create("/many/large", nil, { parents = true }))
+  for i = 1, 2500 do assert(c:create("/many/large/" .. i)) end
+  for i = 1, 4 do assert(c:copy("/many/large", "/many/copy" .. i)) end
+  same(assert(c:delete_tree("/many")) > 12000, true)
+end)
+
+rule("a_client_reads_its_own_writes_from_any_server", function()
+  local c <close> = assert(tidelock.connect { reads = "session" })
+  local bounded <close> = assert(tidelock.connect { reads = "bounded", max_lag_ms = 60000 })
+  assert(c:create("/own", "0"))
+  for i = 1, 50 do
+    assert(c:set("/own", tostring(i)))
+    same(assert(c:get("/own")), tostring(i))
+  end
+  assert(bounded:get("/own"))
+  fails("config", tidelock.connect { reads = "bounded" })
+end)
+
 -- --- running them ---
 
 local failed = 0

@@ -61,6 +61,13 @@ def check_alone(node):
         same(c.call("stat", "/m", consistency="any")["stat"]["numChildren"], 1, "any stat")
         same(c.call("query", "lock.holder", {"path": "/l"}, consistency="any")["value"], None,
              "any query")
+        zxid = got["zxid"]
+        wait_for(lambda: c.call("get", "/m", consistency="any")["age_ms"] > 0, "an age")
+        same(c.call("get", "/m", consistency="session", at_least=zxid)["data"], b"before",
+             "a session's read of what is here")
+        refused_quickly(c, "get", "/m", consistency="session", at_least=zxid + 1)
+        wait_for(lambda: refusal(c, "get", "/m", consistency="bounded",
+                                 max_lag_ms=500) == "stale", "it lags for too long")
         same(c.call("ping"), None, "ping")
         many = [c.send("set", "/m", b"x") for _ in range(1000)]
         for msgid in many:

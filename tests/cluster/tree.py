@@ -182,6 +182,54 @@ def a_write_bound_to_a_session_is_refused_once_that_is_over():
 
 
 @rule
+def a_tree_is_listed_depth_first_page_by_page():
+    follower.call("create", "/l/b/d", b"1", parents=True)
+    follower.call("create", "/l/a", None)
+    follower.call("create", "/l/b!", b"")
+    whole = follower.call("tree", "/l", data=True)
+    same([(n["path"], n["data"]) for n in whole["nodes"]],
+         [("/l", None), ("/l/a", None), ("/l/b", None), ("/l/b/d", b"1"), ("/l/b!", b"")])
+    same(whole["more"], False)
+    same(whole["nodes"][3]["stat"]["dataLength"], 1)
+    same([n["path"] for n in follower.call("tree", "/l", depth=1)["nodes"]],
+         ["/l", "/l/a", "/l/b", "/l/b!"])
+    page = follower.call("tree", "/l", limit=2)
+    same(([n["path"] for n in page["nodes"]], page["more"]), (["/l", "/l/a"], True))
+    page = follower.call("tree", "/l", limit=9, after="/l/a")
+    same([n["path"] for n in page["nodes"]], ["/l/b", "/l/b/d", "/l/b!"])
+    same(refusal(follower, "tree", "/l", after="/m"), "bad_path")
+    same(refusal(follower, "tree", "/none"), "no_node")
+
+
+@rule
+def a_session_reads_its_own_writes_on_any_server():
+    connections = [cluster.connect(node) for node in cluster.nodes]
+    for i in range(200):
+        writer, reader = connections[i % 3], connections[(i + 1) % 3]
+        zxid = writer.call("set", "/l/a", b"%d" % i)["zxid"]
+        got = reader.call("get", "/l/a", consistency="session", at_least=zxid)
+        same(got["data"], b"%d" % i, "what was read after the write")
+        assert got["zxid"] >= zxid
+    same(refusal(connections[0], "get", "/l/a", consistency="session", at_least=zxid + 10000),
+         "stale")
+    for c in connections:
+        c.close()
+
+
+@rule
+def a_bounded_read_is_as_new_as_it_says():
+    before = follower.call("status")
+    for _ in range(50):
+        follower.call("get", "/l/a", consistency="bounded", max_lag_ms=60000)
+    after = follower.call("status")
+    same(after["chosen"], before["chosen"])
+    for options in ({"consistency": "bounded"}, {"consistency": "session"},
+                    {"consistency": "bounded", "max_lag_ms": 0}, {"max_lag_ms": 5},
+                    {"consistency": "any", "at_least": 5}):
+        same(refusal(follower, "get", "/l/a", **options), "bad_option")
+
+
+@rule
 def all_servers_end_with_the_same_state():
     cluster.wait_equal()
 

@@ -191,6 +191,17 @@ uint64_t driver_zxid(const struct driver *d)
     return replica_machine(d->server->replica)->zxid;
 }
 
+struct driver_age driver_age(const struct driver *d)
+{
+    const struct replica_time now = node_time(d->server);
+    const uint64_t fresh_ms = replica_fresh_ms(d->server->replica);
+
+    return (struct driver_age){
+        .lag_ms = fresh_ms == 0 || now.now_ms < fresh_ms ? UINT64_MAX : now.now_ms - fresh_ms,
+        .leaderless_ms = replica_leaderless_ms(d->server->replica, now),
+    };
+}
+
 const struct tree_tally *driver_tally(const struct driver *d)
 {
     return &replica_machine(d->server->replica)->tally;
