@@ -64,6 +64,13 @@ def a_bound_is_reached_or_missed():
 
 
 @rule
+def what_idle_cores_allow_follows_from_the_cpu_time():
+    found = {RATE.key: {"tidelock": [{"server_cpu_us": 8, "client_cpu_us": 2}]}}
+    same(figures.allowed_by_cpu(found, RATE, 2), 200000)
+    same(figures.allowed_by_cpu({}, RATE, 2), None)
+
+
+@rule
 def an_outage_is_judged_by_its_median_and_by_its_worst():
     found = results(OUTAGE, "gap_ms", tidelock=[40, 50, 400])
     same([v[2] for v in figures.verdicts(found, OUTAGE)], [True, False])

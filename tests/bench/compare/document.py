@@ -12,7 +12,7 @@ DOC_BEGIN, DOC_END = "<!-- compare.sh: begin -->", "<!-- compare.sh: end -->"
 def tables(data, show):
     results = data["results"]
     parts = [("The comparison", figures.comparison(results)),
-             ("What must be reached", figures.judgement(results))]
+             ("What must be reached", figures.judgement(results, data["machine"]["cores"]))]
     if data["limits"]:
         parts.append(("What the machine can do", figures.limits(results, data["limits"])))
     parts.append(("CPU microseconds of an operation", figures.costs(results)))

@@ -105,13 +105,22 @@ def comparison(results):
     return [head] + lines
 
 
-def judgement(results):
-    lines = [["work", "must reach", "measured", ""]]
+def allowed_by_cpu(results, row, cores):
+    """The rate at which servers and generator would use up all cores, were nobody else
+    there: no more is possible, whatever it is that a busy machine measures."""
+    spent = [figure(results, row, "tidelock", name)
+             for name in ("server_cpu_us", "client_cpu_us")]
+    return None if None in spent else cores * 1e6 / sum(spent)
+
+
+def judgement(results, cores):
+    lines = [["work", "must reach", "measured", "", "idle cores allow"]]
     for row in rows_of(results):
         for must, measured, reached in verdicts(results, row):
             if reached is not None:
                 word = "reached" if reached else "MISSED"
-                lines.append([row.title, must, measured, word])
+                most = allowed_by_cpu(results, row, cores) if "/s" in must else None
+                lines.append([row.title, must, measured, word, show("ops_per_s", most)])
     return lines
 
 
