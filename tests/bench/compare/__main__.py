@@ -16,6 +16,8 @@ import measure   # noqa: E402
 from rows import CLIENTS, GROUPS, LOADS, OUTAGE, BIG, RECIPES  # noqa: E402
 from systems import SYSTEMS, Missing  # noqa: E402
 
+KEPT = ("systems", "rows", "rounds", "seconds", "warmup", "outages", "nodes")
+
 
 def words(allowed):
     def read(text):
@@ -40,10 +42,10 @@ def options(argv):
     parser.add_argument("--out", default=None,
                         help="where results.json, table.md and chart.svg go")
     parser.add_argument("--doc", default=None,
-                        help="a document whose tables and chart are made anew")
+                        help="a document whose tables, chart and figures are made anew")
     parser.add_argument("--from", dest="sources", nargs="+", default=None,
-                        help="measure nothing: read these results.json, a row from the last "
-                        "that has it")
+                        help="measure nothing: read these results.json, each row from the "
+                        "last that has it")
     return parser.parse_args(argv)
 
 
@@ -129,7 +131,7 @@ class Run:
             self.nodes()
         except KeyboardInterrupt:
             self.say("interrupted")
-        return {"machine": machine(), "options": vars(self.args),
+        return {"machine": machine(), "options": {k: vars(self.args)[k] for k in KEPT},
                 "versions": {name: SYSTEMS[name].version() for name in self.args.systems},
                 "limits": self.limits, "results": self.results}
 

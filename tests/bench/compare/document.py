@@ -27,20 +27,27 @@ def replace_between(text, begin, end, content):
 
 
 def write_doc(path, data):
-    """Puts the tables into a document, where it says so, and the chart beside it."""
+    """Puts the tables into a document, where it says so; the chart and the figures that
+    both are made from stand beside it."""
     with open(path, encoding="utf-8") as file:
         text = file.read()
     content = tables(data, figures.markdown)
     with open(path, "w", encoding="utf-8") as file:
         file.write(replace_between(text, DOC_BEGIN, DOC_END, content))
-    with open(os.path.splitext(path)[0] + ".svg", "w", encoding="utf-8") as file:
+    base = os.path.splitext(path)[0]
+    with open(base + ".svg", "w", encoding="utf-8") as file:
         file.write(chart.draw(data["results"], TITLE))
+    with open(base + ".json", "w", encoding="utf-8") as file:
+        file.write(kept(data))
+
+
+def kept(data):
+    return json.dumps(data, indent=1, sort_keys=True) + "\n"
 
 
 def write(folder, data):
     os.makedirs(folder, exist_ok=True)
-    kept = json.dumps(data, indent=1, sort_keys=True) + "\n"
-    for name, content in (("results.json", kept),
+    for name, content in (("results.json", kept(data)),
                           ("table.md", tables(data, figures.markdown)),
                           ("chart.svg", chart.draw(data["results"], TITLE))):
         with open(os.path.join(folder, name), "w", encoding="utf-8") as file:

@@ -98,7 +98,7 @@ def comparison(results):
     variants = variants_of(results)
     others = [v for v in variants if v != "tidelock"]
     ours = "tidelock" in variants
-    head = ["work"] + variants + (["beside " + v for v in others] if ours else [])
+    head = ["work"] + variants + (["better than " + v for v in others] if ours else [])
     lines = [[row.title] + [cell(results, row, v) for v in variants] +
              ([times(ratio(results, row, v)) for v in others] if ours else [])
              for row in rows_of(results)]

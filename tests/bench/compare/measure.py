@@ -71,7 +71,7 @@ def run_load(command, system, seconds):
         raise
     if not out:
         raise RuntimeError("%s: %s" % (" ".join(command), err.strip()[-300:]))
-    result = json.loads(out)
+    result = {k: v for k, v in json.loads(out).items() if isinstance(v, (int, float, str))}
     result.update(usage.cost(seconds, result["ops_per_s"]))
     return result
 
