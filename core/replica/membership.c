@@ -174,6 +174,10 @@ static bool may_go(struct replica *r, const struct member_ask *ask)
         (void)replica_transfer(r, r->time, 0);
         return false;
     }
+    /* Of those who were heard one may have fallen silent since, ELECTION_MAX_MS ago at most.
+     * Then the voters that are left may be short of a quorum, as they would be had he fallen
+     * just after the change: no look can be later than that. So this guards against what an
+     * operator overlooks, a server that is down for longer, and no safety rests on it. */
     if (nodes_quorum(paxos_heard(r->paxos), sets.voters)) return true;
     return r->time.now_ms - r->membership.reign_ms >= HEARD_MS;
 }

@@ -285,6 +285,7 @@ static void io_stop(void *ctx, uint64_t slot, const char *why)
 
     CHECK(slot > 0 && why != NULL);
     n->stops++;
+    n->stop_slot = slot;
 }
 
 static void io_members(void *ctx)

@@ -60,6 +60,7 @@ struct trio_node {
     uint64_t attached_session, attached_zxid;        /* as another told it last */
     uint64_t zxid_told; /* of the last transaction told of; 0 = none yet */
     int stops;
+    uint64_t stop_slot; /* that the last one named */
     uint32_t rosters; /* how often it was told of another roster */
     bool removed;
 };

@@ -33,11 +33,6 @@ static void draw_admin(struct rng *rng, struct options *o)
     o->nodes = between(rng, 3, SIM_NODES_MAX);
     o->founders = between(rng, 1, o->nodes);
     o->admin_gap_ms = between(rng, 10, 200);
-    /* Who starts from nothing learns slowly where frames overtake each other: such a world
-     * has states to copy, and less to learn. */
-    if (o->founders < 3) o->ordered = true;
-    if (!o->ordered && o->log_slots == 0) o->log_slots = between(rng, 1, KEPT_SLOTS);
-    if (!o->ordered && o->client_gap_us < 4000) o->client_gap_us = 4000;
     o->faults &= ~FAULT_BIT(LOST_SERVER);
 }
 
@@ -109,8 +104,6 @@ struct options options_calm(uint64_t seed)
     o.admin_gap_ms = 0;
     o.client_gap_us += 10000; /* scenarios last long, and count their slots */
     o.founders = o.nodes;
-    /* Who was away for long learns slowly where frames overtake each other. */
-    if (!o.ordered && o.log_slots == 0) o.log_slots = KEPT_SLOTS;
     o.loss_permille = o.double_permille = o.slow_permille = o.drift_permille = 0;
     return o;
 }

@@ -123,6 +123,7 @@ struct server {
     uint32_t id;
     bool up, turning;
     bool lost;   /* for good: its disk is gone or damaged */
+    bool differs; /* its state was changed behind its back: it must stop, and never return */
     bool state_damaged; /* its state at rest: it cannot start from it */
     bool frozen; /* paused: what happens to it happens when it wakes */
     struct deferred *deferred;

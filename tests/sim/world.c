@@ -278,6 +278,12 @@ static void io_stop(void *ctx, uint64_t slot, const char *why)
     struct server *n = ctx;
 
     if (n->dying) return;
+    if (n->differs) {
+        trace(n->world, "node %u stops at slot %" PRIu64 ": %s", n->id, slot, why);
+        n->lost = true;
+        n->dying = n->world->some_dying = true;
+        return;
+    }
     broken(n->world, "node %u stops at slot %" PRIu64 ": %s", n->id, slot, why);
 }
 

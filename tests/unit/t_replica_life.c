@@ -521,11 +521,12 @@ static void bytes_that_are_no_frame_cost_the_connection(void)
     end();
 }
 
-static void a_replica_whose_state_differs_stops_and_does_nothing_more(void)
+static void a_replica_whose_state_differs_stops_and_names_the_slot(void)
 {
-    uint64_t applied;
+    uint64_t applied, changed;
 
     begin(3);
+    changed = trio_status(t, 3).applied;
     t->nodes[2].applied.digest ^= 1;
     for (int i = 0; i < 5 && t->nodes[2].stops == 0; i++) {
         trio_mark(t, 1);
@@ -534,6 +535,7 @@ static void a_replica_whose_state_differs_stops_and_does_nothing_more(void)
     }
     IS(t->nodes[2].stops, 1);
     applied = trio_status(t, 3).applied;
+    OK(t->nodes[2].stop_slot > changed && t->nodes[2].stop_slot <= applied);
     trio_mark(t, 3);
     IS(t->code, ERR_NO_QUORUM);
     trio_read(t, 3, 0);
@@ -652,7 +654,7 @@ int main(void)
     TEST(more_than_a_window_of_an_older_reign_is_recalled_from_its_middle);
     TEST(a_log_that_does_not_reach_down_to_the_state_is_refused);
     TEST(bytes_that_are_no_frame_cost_the_connection);
-    TEST(a_replica_whose_state_differs_stops_and_does_nothing_more);
+    TEST(a_replica_whose_state_differs_stops_and_names_the_slot);
     TEST(what_is_asked_during_a_hand_over_is_done_once_by_the_successor);
     TEST(a_hand_over_that_fails_costs_nothing_but_the_wait);
     TEST(a_named_server_gets_the_leadership);

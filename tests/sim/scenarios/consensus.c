@@ -42,6 +42,29 @@ static void old_accepts_come_late(struct world *w)
     scene_run(w, 3000);
 }
 
+/* 16: a leader with a lease is paused, others lead and write, and clients ask it to read: it
+ * wakes up with these reads at hand, and its lease long over. */
+static void lease_outlives_its_leader(struct world *w)
+{
+    w->options.lease_ms = LEASE_MS_MAX;
+    for (uint32_t id = 1; id <= w->options.nodes; id++) {
+        scene_crash(w, id);
+        scene_start(w, id); /* now with leases */
+    }
+    for (uint32_t i = 0; i < 8; i++) {
+        const uint32_t leader = scene_leader(w);
+
+        scene_run(w, 100);
+        node_freeze(scene_node(w, leader));
+        clients_move(w, scene_other(w, leader, 0));
+        scene_run(w, 1000);
+        clients_move(w, leader);
+        scene_run(w, 20 + 10 * i);
+        node_thaw(scene_node(w, leader));
+        scene_run(w, 300);
+    }
+}
+
 /* 17: only one server hears all others; it must come to lead. */
 static void quorum_loss(struct world *w)
 {
@@ -178,10 +201,26 @@ static void follower_joins_amid_commits(struct world *w)
     }
 }
 
+/* 28: one state is not like the others. Its server stops, and no other one. */
+static void who_differs_stops(struct world *w)
+{
+    struct server *n = scene_node(w, scene_follower(w));
+    const uint64_t limit_us = w->now_us + 5000000;
+
+    n->applied.digest ^= 1;
+    n->differs = true;
+    while (n->up) {
+        world_step(w);
+        if (w->now_us > limit_us) broken(w, "a server whose state differs goes on");
+    }
+    scene_expect_writes(w, scene_leader(w));
+}
+
 const struct scenario scenarios_consensus[] = {
     { "14-open-slots-outlive-their-leader", 3, open_slots_outlive_their_leader },
     { "14-leader-dies-at-every-effect", 3, leader_dies_at_every_effect },
     { "15-old-accepts-come-late", 3, old_accepts_come_late },
+    { "16-lease-outlives-its-leader", 3, lease_outlives_its_leader },
     { "17-quorum-loss", 5, quorum_loss },
     { "17-quorum-loss-of-three", 3, quorum_loss },
     { "17-constrained-election", 5, constrained_election },
@@ -193,5 +232,6 @@ const struct scenario scenarios_consensus[] = {
     { "23-paused-leader-expires-nobody", 3, paused_leader_expires_nobody },
     { "24-cut-off-leader-answers-no-reads", 3, cut_off_leader_answers_no_reads },
     { "26-follower-joins-amid-commits", 3, follower_joins_amid_commits },
+    { "28-who-differs-stops", 3, who_differs_stops },
     { NULL, 0, NULL },
 };
