@@ -66,13 +66,23 @@ class Pipeline:
         self.connection = Connection(address, timeout=120)
 
     def ask(self, requests):
-        """`requests`: (method, params) each. Returns the results in the order of answers."""
+        """`requests`: (method, params) each. The results, in the order in which they were asked
+        for, which is that of the answers to requests of one kind."""
         base = self.connection.msgid
         parts = [pack([0, base + i + 1, method, params])
                  for i, (method, params) in enumerate(requests)]
         self.connection.msgid += len(parts)
         self.connection.send_raw(b"".join(parts))
-        return [self.connection.answer(base + i + 1) for i in range(len(parts))]
+        return [self.answer() for _ in parts]
+
+    def answer(self):
+        """The next one; what the server tells on its own is passed over."""
+        message = self.connection.receive()
+        while message[0] != 1:
+            message = self.connection.receive()
+        if message[2] is not None:
+            raise Refused(message[2])
+        return message[3]
 
     def close(self):
         self.connection.close()
