@@ -626,8 +626,45 @@ static void a_leader_that_stood_still_expires_nobody_for_it(void)
     end();
 }
 
+/* --- how new a replica's state is --- */
+
+static void the_state_is_as_new_as_the_newest_answered_read_was_asked(void)
+{
+    uint64_t asked_ms;
+
+    begin(3);
+    IS(replica_fresh_ms(trio_replica(t, 2)), 0);
+    asked_ms = t->now_ms;
+    trio_read(t, 2, 0);
+    trio_settle(t);
+    OK(replica_fresh_ms(trio_replica(t, 2)) == asked_ms);
+    trio_pass(t, 20);
+    OK(replica_fresh_ms(trio_replica(t, 2)) == asked_ms);
+    end();
+}
+
+/* The answer may be to the first asking: what was chosen since then it does not show. */
+static void a_read_that_is_asked_again_is_as_new_as_its_first_asking(void)
+{
+    uint64_t asked_ms, tag;
+
+    begin(3);
+    hold(1, FRAME_READ_OK);
+    asked_ms = t->now_ms;
+    tag = trio_read(t, 2, 0);
+    trio_settle(t);
+    for (int i = 0; i < 12; i++) trio_pass(t, 50); /* asks again meanwhile */
+    IS(count(tag), 0);
+    release();
+    IS(code(tag), 0);
+    OK(replica_fresh_ms(trio_replica(t, 2)) == asked_ms);
+    end();
+}
+
 int main(void)
 {
+    TEST(the_state_is_as_new_as_the_newest_answered_read_was_asked);
+    TEST(a_read_that_is_asked_again_is_as_new_as_its_first_asking);
     TEST(a_lone_server_reads_at_once);
     TEST(a_read_waits_for_its_round);
     TEST(a_read_is_not_released_by_a_round_that_began_before_it);
