@@ -86,9 +86,27 @@
 
 #define RECIPE_PUT_HELP                                                                     \
     "NAME is the file's name without .lua if it is left out; FILE - reads standard input.\n" \
-    "The servers refuse a source that does not load. It counts from the next call on, and\n" \
+    "The servers refuse a source that does not load, and this command one whose own tests\n" \
+    "(NAME_test.lua beside NAME.lua) fail. It counts from the next call on, and\n"          \
     "stands in for a shipped recipe of that name. Prints the name and the node's version.\n" \
     WRITE_HELP
+
+#define RECIPE_CHECK_HELP                                                                   \
+    "That it loads, as the servers demand; and each name that means nothing in the sandbox,\n" \
+    "each function that tx or a library does not have, each global that is assigned."
+
+#define RECIPE_HISTORY_HELP                                                                 \
+    "A version is named by the zxid of the transaction that put it. The servers keep the 20\n" \
+    "newest that were replaced or removed."
+
+#define RECIPE_ROLLBACK_HELP                                                                \
+    "ZXID as in history; the newest version that is kept, if it is left out. What it\n"     \
+    "replaces is kept in its turn.\n" WRITE_HELP
+
+#define RECIPE_STATS_HELP                                                                   \
+    "Since each server started. A call that waits runs more than once; fuel is what a run\n" \
+    "spends, near 10 ms for 1000000. A function that went over its budget again and again\n" \
+    "rests: its calls are refused until the time that is shown. -o json tells all."
 
 #define RECIPE_TEST_HELP                                                                    \
     "TESTS is FILE with _test.lua for .lua if it is left out. Each test has a cluster of its\n" \
@@ -213,14 +231,24 @@ static const struct command commands[] = {
       command_config_rollback },
     { "config watch", "PATH", "print each version as it is stored", CONFIG_WATCH_HELP,
       FLAG_BIT(KEPT) | FLAG_BIT(EXEC), 1, 1, false, command_config_watch },
-    { "recipe put", "FILE [NAME]", "store a recipe", RECIPE_PUT_HELP, FLAG_BIT(VERSION), 1, 2,
-      false, command_recipe_put },
+    { "recipe new", "NAME", "begin a recipe: NAME.lua and its tests, NAME_test.lua",
+      "Writes over no file.", 0, 1, 1, false, command_recipe_new },
+    { "recipe check", "FILE", "tell what is wrong with a recipe, without running it",
+      RECIPE_CHECK_HELP, 0, 1, 1, false, command_recipe_check },
+    { "recipe put", "FILE [NAME]", "store a recipe", RECIPE_PUT_HELP,
+      FLAG_BIT(VERSION) | FLAG_BIT(UNTESTED), 1, 2, false, command_recipe_put },
     { "recipe list", "", "list the recipes in the tree and those that are shipped",
       "Prints \"NAME VERSION\" or \"NAME shipped\".", 0, 0, 0, false, command_recipe_list },
     { "recipe show", "NAME", "print the source of a recipe in the tree", "", 0, 1, 1, false,
       command_recipe_show },
     { "recipe test", "FILE [TESTS]", "run a recipe's tests in memory, without a server",
       RECIPE_TEST_HELP, FLAG_BIT(SEED) | FLAG_BIT(ONLY), 1, 2, false, command_recipe_test },
+    { "recipe history", "NAME", "list the versions that are kept", RECIPE_HISTORY_HELP, 0, 1, 1,
+      false, command_recipe_history },
+    { "recipe rollback", "NAME [ZXID]", "store a version that was replaced once more",
+      RECIPE_ROLLBACK_HELP, FLAG_BIT(VERSION), 1, 2, false, command_recipe_rollback },
+    { "recipe stats", "[NAME]", "print what each function did, on all servers",
+      RECIPE_STATS_HELP, 0, 0, 1, false, command_recipe_stats },
     { "recipe rm", "NAME", "delete a recipe from the tree",
       "A shipped recipe of that name counts again.\n" WRITE_HELP, FLAG_BIT(VERSION), 1, 1,
       false, command_recipe_rm },

@@ -80,6 +80,7 @@
     X(SUBTREE, "recursive", NULL, SWITCH, 0, 0, "all below it, too")                      \
     X(QUOTA_NODES, "nodes", "N", NUMBER, 0, INT64_MAX, "at most so many nodes; 0: any number") \
     X(QUOTA_BYTES, "bytes", "B", NUMBER, 0, INT64_MAX, "at most so many bytes of data; 0: any") \
+    X(UNTESTED, "untested", NULL, SWITCH, 0, 0, "store it though its own tests fail")       \
     X(KEEP, "keep", "N", NUMBER, 1, 400, "how many versions to keep from now on (at first 20)")
 /* clang-format on */
 

@@ -11,8 +11,6 @@
 #include "cli/shipped.h"
 #include "core/base/limits.h"
 
-enum { NAME_BYTES_MAX = 64 }; /* the server's own rule; it checks again */
-
 /* --- names --- */
 
 static bool is_letter(char c)
@@ -20,9 +18,9 @@ static bool is_letter(char c)
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
 }
 
-static bool name_is_legal(struct bytes name)
+bool recipe_name_is_legal(struct bytes name)
 {
-    if (name.len == 0 || name.len > NAME_BYTES_MAX || !is_letter((char) name.ptr[0])) {
+    if (name.len == 0 || name.len > RECIPE_NAME_BYTES_MAX || !is_letter((char) name.ptr[0])) {
         return false;
     }
     for (size_t i = 0; i < name.len; i++) {
@@ -42,17 +40,17 @@ struct bytes recipe_name_of_file(const char *file)
 }
 
 struct recipe_path {
-    char text[sizeof RECIPES_DIRECTORY + 1 + NAME_BYTES_MAX];
+    char text[sizeof RECIPES_DIRECTORY + 1 + RECIPE_NAME_BYTES_MAX];
 };
 
 /* Returns 0, or the exit status of a mistake that was told. */
 static int make_path(const struct options *o, struct bytes name, struct recipe_path *path)
 {
-    if (!name_is_legal(name)) {
+    if (!recipe_name_is_legal(name)) {
         return report_usage(o->command,
                             "a recipe's name is a letter or _, then letters, digits, _ and "
                             "-, %d at most; not '%.*s'",
-                            NAME_BYTES_MAX, (int) name.len, (const char *) name.ptr);
+                            RECIPE_NAME_BYTES_MAX, (int) name.len, (const char *) name.ptr);
     }
     snprintf(path->text, sizeof path->text, RECIPES_DIRECTORY "/%.*s", (int) name.len,
              (const char *) name.ptr);
@@ -126,6 +124,16 @@ static int print_stored(const struct options *o, struct bytes name, const struct
     return status;
 }
 
+int recipe_store(const struct options *o, struct remote *remote, const char *path,
+                 struct bytes source)
+{
+    struct stored s = { 0 };
+    const int code = store(o, remote, path, source, &s);
+
+    if (code != 0) return ask_fail(o, code, remote->message);
+    return print_stored(o, bytes_str(o->words[0]), &s);
+}
+
 static int put_source(const struct options *o, struct bytes name, const char *path,
                       struct bytes source)
 {
@@ -154,6 +162,9 @@ int command_recipe_put(const struct options *o)
     }
     status = make_path(o, name, &path);
     if (status == 0) status = input_read(o, file, &source);
+    if (status == 0 && !options_given(o, FLAG_UNTESTED)) {
+        status = recipe_own_tests(o, file, name, buf_bytes(&source));
+    }
     if (status == 0) status = put_source(o, name, path.text, buf_bytes(&source));
     buf_fini(&source);
     return status;
@@ -255,7 +266,7 @@ static int rm(const struct options *o, struct remote *remote, const char *path)
     return status;
 }
 
-static int with_recipe(const struct options *o, uint32_t session_timeout_ms,
+int recipe_with(const struct options *o, uint32_t session_timeout_ms,
                        int (*fn)(const struct options *o, struct remote *remote,
                                  const char *path))
 {
@@ -273,10 +284,10 @@ static int with_recipe(const struct options *o, uint32_t session_timeout_ms,
 
 int command_recipe_show(const struct options *o)
 {
-    return with_recipe(o, 0, show);
+    return recipe_with(o, 0, show);
 }
 
 int command_recipe_rm(const struct options *o)
 {
-    return with_recipe(o, SESSION_TIMEOUT_DEFAULT_MS, rm);
+    return recipe_with(o, SESSION_TIMEOUT_DEFAULT_MS, rm);
 }

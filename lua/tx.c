@@ -540,10 +540,15 @@ static const luaL_Reg METHODS[] = {
     { NULL, NULL },
 };
 
+void tx_object_push_methods(lua_State *L)
+{
+    luaL_newlib(L, METHODS);
+}
+
 void tx_object_setup(lua_State *L)
 {
     luaL_newmetatable(L, TX_OBJECT);
-    luaL_newlib(L, METHODS);
+    tx_object_push_methods(L);
     lua_pushcclosure(L, tx_object_index, 1);
     lua_setfield(L, -2, "__index");
     lua_pushboolean(L, 0);

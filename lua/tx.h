@@ -77,6 +77,9 @@ struct tx_run {
 
 void tx_object_setup(lua_State *L); /* once a state */
 
+/* Pushes a new table of all functions of `tx`, by name. */
+void tx_object_push_methods(lua_State *L);
+
 /* Pushes the object; the run must outlive it or say tx = NULL. */
 void tx_object_push(lua_State *L, struct tx_run *run);
 

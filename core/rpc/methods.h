@@ -110,6 +110,10 @@ enum { STAT_FIELDS_COUNT = 13 };
     M(STATUS, "status", "", "",                                                               \
       "{node, cluster, role, leader, round, chosen, applied, zxid, digest, lease_ms, disk_us, boot, version, members, shipped, ...}", \
       "What this server knows of itself; shipped names the recipes that are compiled into it.") \
+    M(RECIPE_STATS, "recipe.stats", "", "",                                                   \
+      "{functions: [{name, calls, runs, waits, errors, over_budget, fuel, fuel_max, time_us, rests, rests_until_ms}]}", \
+      "What each recipe function did at this server since it started. rests_until_ms: UTC; it rests until then, " \
+      "for it went over its budget too often.")                                               \
     M(TRANSFER, "transfer", "", "node:u", "{leader}",                                         \
       "Hands the leadership over to the server node, or to whichever has all that was decided; only the " \
       "leader can. Answered when another server leads, or with timeout when none took over.") \

@@ -285,6 +285,8 @@ static bool answered_at_once(struct conn *c, const struct rpc_message *m)
         pack_nil(out);
     } else if (m->method == METHOD_STATUS) {
         greet_status(c->service, m->msgid, out);
+    } else if (m->method == METHOD_RECIPE_STATS) {
+        greet_recipe_stats(c->service, m->msgid, out);
     } else if (m->method == METHOD_TRANSFER) {
         handover_come(c, m->msgid, &c->service->values);
     } else {

@@ -497,6 +497,11 @@ struct queries *driver_queries(struct driver *d)
     return replica_queries(d->replica);
 }
 
+const struct lua_host *driver_host(const struct driver *d)
+{
+    return d->host;
+}
+
 uint64_t driver_boot(const struct driver *d)
 {
     return d->boot;

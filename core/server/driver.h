@@ -86,6 +86,7 @@ int driver_read_log(struct driver *d, uint64_t slot, struct proposal *p);
 /* Refilled at the start of each turn. */
 struct queries *driver_queries(struct driver *d);
 uint64_t driver_boot(const struct driver *d);
+const struct lua_host *driver_host(const struct driver *d);
 struct peers *driver_peers(struct driver *d);
 uint64_t driver_founding(const struct driver *d); /* of identity.h; 0 = not joined */
 /* As replica.h: who belongs, and how far they are. */

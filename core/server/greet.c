@@ -6,6 +6,7 @@
 #include "core/base/check.h"
 #include "core/server/conn.h"
 #include "core/server/version.h"
+#include "lua/host.h"
 #include "lua/shipped.h"
 
 enum { PROTO = 0, CLUSTER = 1, MEMBERS = 2 }; /* positions of hello's values */
@@ -131,6 +132,37 @@ static void put_loads(struct service *s, const struct replica_status *r, struct 
     put_uint(out, "requests", s->jobs.count);
     put_uint(out, "sessions", r->sessions_leased);
     put_uint(out, "waiting_calls", r->waiting_calls);
+}
+
+static void put_function(const struct host_stats *f, struct buf *out)
+{
+    pack_map(out, 11);
+    pack_cstr(out, "name");
+    pack_str(out, f->name);
+    put_uint(out, "calls", f->calls);
+    put_uint(out, "runs", f->runs);
+    put_uint(out, "waits", f->waits);
+    put_uint(out, "errors", f->errors);
+    put_uint(out, "over_budget", f->over_budget);
+    put_uint(out, "fuel", f->fuel);
+    put_uint(out, "fuel_max", f->fuel_max);
+    put_uint(out, "time_us", f->time_ns / 1000);
+    put_uint(out, "rests", f->rests);
+    put_uint(out, "rests_until_ms", (uint64_t)f->rests_until_ms);
+}
+
+void greet_recipe_stats(struct service *s, uint32_t msgid, struct buf *out)
+{
+    const struct lua_host *h = driver_host(s->driver);
+    struct host_stats f;
+    uint32_t count = 0;
+
+    while (host_stats(h, count, &f)) count++;
+    rpc_response_begin(out, msgid);
+    pack_map(out, 1);
+    pack_cstr(out, "functions");
+    pack_array(out, count);
+    for (uint32_t i = 0; host_stats(h, i, &f); i++) put_function(&f, out);
 }
 
 void greet_status(struct service *s, uint32_t msgid, struct buf *out)

@@ -9,6 +9,7 @@
 void greet_hello(struct conn *c, uint32_t msgid, const struct rpc_values *values,
                  struct buf *out);
 void greet_status(struct service *s, uint32_t msgid, struct buf *out);
+void greet_recipe_stats(struct service *s, uint32_t msgid, struct buf *out);
 /* Tells the connections that want it when the members' list has changed since. */
 void greet_turn(struct service *s);
 

@@ -145,6 +145,7 @@ int request_read(struct requests *q, struct rpc_values *v, struct job *j)
     case METHOD_HELLO:
     case METHOD_PING:
     case METHOD_STATUS:
+    case METHOD_RECIPE_STATS:
     case METHOD_TRANSFER:
     case METHOD_NONE:
     case METHOD_COUNT:

@@ -76,6 +76,85 @@ def a_recipe_is_put_listed_shown_called_and_removed():
     fails(NOT_FOUND, "no_recipe", "recipe", "rm", "mine")
 
 
+def numbered(n):
+    return "return { f = function() return %d end }\n" % n
+
+
+@rule
+def old_versions_are_listed_and_come_back():
+    fails(NOT_FOUND, "no_recipe", "recipe", "history", "v")
+    file = source("v.lua", numbered(1))
+    for n in range(1, 4):
+        source("v.lua", numbered(n))
+        prints("v %d\n" % (n - 1), "recipe", "put", file)
+    versions = answers("recipe", "history", "v")["versions"]
+    same([v["newest"] for v in versions], [False, False, True], "the newest is the last")
+    lines = cli("recipe", "history", "v")[1].splitlines()
+    same([line.split()[0] for line in lines], [str(v["zxid"]) for v in versions], "by zxid")
+    prints("v 3\n", "recipe", "rollback", "v")
+    prints("2\n", "call", "v.f")
+    prints("v 4\n", "recipe", "rollback", "v", str(versions[0]["zxid"]))
+    prints("1\n", "call", "v.f")
+    fails(NOT_FOUND, "no such version", "recipe", "rollback", "v", "5")
+    fails(USAGE, "named by its zxid", "recipe", "rollback", "v", "x")
+    prints("", "recipe", "rm", "v")
+    assert cli("recipe", "history", "v")[1].endswith(" removed\n")
+    prints("v 0\n", "recipe", "rollback", "v")
+    prints("1\n", "call", "v.f")
+
+
+@rule
+def a_recipe_whose_own_tests_fail_is_not_stored():
+    file = source("tried.lua", numbered(1))
+    tests = 'test("f", function(t) t:equal(t:call("tried.f"), %d) end)\n'
+    source("tried_test.lua", tests % 2)
+    status, out, err = cli("recipe", "put", file)
+    same((status, out), (FAILED, ""), "put")
+    assert "1 is not 2" in err and "1 of 1 tests fail" in err, err
+    fails(NOT_FOUND, "no_recipe", "call", "tried.f")
+    source("tried_test.lua", tests % 1)
+    prints("tried 0\n", "recipe", "put", file)
+    source("tried_test.lua", tests % 2)
+    prints("tried 1\n", "recipe", "put", file, "--untested")
+
+
+@rule
+def a_write_that_does_not_validate_is_refused_from_any_client():
+    file = source("ports.lua", """local r = { on = { { path = "/ports/*", validate = "check" } } }
+function r.check(tx, e)
+  if not tonumber(e.data) then tx:fail("no_number", e.path .. " must be a number") end
+end
+return r
+""")
+    prints("ports 0\n", "recipe", "put", file)
+    prints("/ports\n", "create", "/ports")
+    fails(FAILED, "no_number: /ports/a must be a number", "create", "/ports/a", "x")
+    prints("/ports/a\n", "create", "/ports/a", "1")
+    fails(FAILED, "no_number", "set", "/ports/a", "y")
+    dead = cluster.leader()
+    cluster.kill(dead)
+    wait_for(lambda: "no_number" in cli("set", "/ports/a", "y")[2], "the next leader knows")
+    cluster.restart(dead)
+    same(cli("get", "/ports/a")[1].strip(), "1", "what did validate")
+    prints("", "recipe", "rm", "ports")
+    same(cli("set", "/ports/a", "free")[0], OK, "free again")
+
+
+@rule
+def what_functions_did_is_told_and_who_goes_over_its_budget_rests():
+    file = source("slow.lua", "return { f = function(tx, bad) while bad do end return 1 end }\n")
+    prints("slow 0\n", "recipe", "put", file)
+    prints("1\n", "call", "slow.f")
+    for _ in range(5):
+        fails(FAILED, "over_budget", "call", "slow.f", "true")
+    fails(FAILED, "rests: ask again in", "call", "slow.f")
+    stats = answers("recipe", "stats", "slow")["functions"]
+    same([f["name"] for f in stats], ["slow.f"], "functions of one recipe")
+    same((stats[0]["over_budget"], stats[0]["rests"]), (5, 1), "over budget")
+    assert " rests for " in cli("recipe", "stats", "slow")[1]
+    wait_for(lambda: cli("call", "slow.f")[1] == "1\n", "it has rested")
+
+
 @rule
 def a_recipe_in_the_tree_stands_in_for_a_shipped_one_until_it_is_removed():
     fails(NOT_FOUND, "compiled into the servers", "recipe", "show", "lock")

@@ -25,7 +25,7 @@ core/replica" ;;
     lua/client) echo "core/base core/rpc core/client lua lua/client" ;;
     core/server) echo "core/base core/paxos core/kv core/tree core/session core/machine \
 core/watch core/replica core/log core/state core/rpc lua core/server" ;;
-    cli) echo "core/base core/rpc core/client core/log core/machine core/server lua/trial cli" ;;
+    cli) echo "core/base core/rpc core/client core/log core/machine core/server lua lua/trial cli" ;;
     *) echo "" ;;
     esac
 }

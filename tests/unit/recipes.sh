@@ -50,4 +50,45 @@ says "no test at all is a mistake" 2 "there is no test in"
 echo 'return 5' > "$dir/x.lua"
 echo 'test("any", function() end)' > "$dir/x_test.lua"
 says "a recipe that does not load fails every test" 1 "a recipe must return a table of functions"
+# check_says NAME STATUS TEXT: $dir/y.lua is checked so.
+check_says() {
+    "$tidelock" recipe check "$dir/y.lua" > "$dir/out" 2>&1
+    status=$?
+    printf '%s' "$3" | diff - "$dir/out" > "$dir/diff" && [ "$status" -eq "$2" ]
+    result $? "$1" "$dir/diff"
+}
+
+for recipe in recipes/*.lua; do
+    case "$recipe" in *_test.lua) continue ;; esac
+    "$tidelock" recipe check "$recipe" > "$dir/out" 2>&1
+    result $? "$(basename "$recipe") is in order" "$dir/out"
+done
+cat > "$dir/y.lua" <<'END'
+local y <const> = {}
+function y.f(tx, args)
+  count = os.time() -- os
+  tx:nope("os")
+  local t = { count = 1, other = string.dump, [ [[print]] ] = args.print }
+  for k in pairs(t) do goto done end
+  ::done::
+  return t.os, function(x, ...) return x, zz end
+end
+return y
+END
+check_says "names that mean nothing are told with their lines" 1 \
+    "y:3: count is assigned as a global: say local
+y:3: os means nothing in the sandbox
+y:4: nope is no function of tx
+y:5: dump is not in that library of the sandbox
+y:8: zz means nothing in the sandbox
+"
+printf 'return {' > "$dir/y.lua"
+check_says "what does not load is told" 1 "y:1: unexpected symbol near <eof>
+"
+
+(cd "$dir" && "$tidelock" recipe new fresh && "$tidelock" recipe check fresh.lua &&
+    "$tidelock" recipe test fresh.lua) > "$dir/out" 2>&1
+result $? "a new recipe is in order and passes its tests" "$dir/out"
+(cd "$dir" && ! "$tidelock" recipe new fresh && grep -q hello fresh.lua) > "$dir/out" 2>&1
+result $? "no file is written over" "$dir/out"
 echo "1..$count"

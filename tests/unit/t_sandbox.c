@@ -4,6 +4,7 @@
  * recipe must still work, as it must after anything. Time is fuel, so the tests are exact
  * but for the two that are about the clock. */
 #include "core/base/limits.h"
+#include "core/tree/tree.h"
 #include "tests/lib/recipe_bench.h"
 #include "tests/lib/tap.h"
 
@@ -136,6 +137,56 @@ static void what_fuel_does_not_see_ends_by_the_clock(void)
     STR(run("local x, y = ('x'):rep(1e6) .. '', ('x'):rep(1e6) .. '' "
             "while x == y do end"), "over_budget: time: more than 50 ms of the processor");
     STR(run("return 1"), "1");
+    bench_fini(&b);
+}
+
+/* What stalled or broke others: each is refused, or costs its budget. */
+static void the_known_stalls_end(void)
+{
+    fresh();
+    STR(run("table.move({}, 1, 1e9, 2)"), FUEL);
+    STR(run("table.move({}, 1, math.maxinteger - 1, 2)"), FUEL);
+    STR(run("local t = {} for i = 1, 50000 do t[i] = i end "
+            "while true do table.move(t, 1, #t, 2) end"), FUEL);
+    OK(has(run("return table.concat({}, ('x'):rep(1e6), 1, 1e6)"), "over_budget"));
+    STR(run("local t = {} for i = 1, 9000 do t[i] = '' end "
+            "while true do select('#', table.unpack(t)) end"), FUEL);
+    STR(run("while true do pcall(table.unpack, {}, 1, 250000) end"), FUEL);
+    STR(run("while true do pcall(error, { ('x'):rep(100) }) end"), FUEL);
+    STR(run("local function f() while true do end end pcall(f) pcall(f) return 'alive'"),
+        FUEL);
+    STR(run("local s = ('x'):rep(100000) while true do s = s:gsub('x', 'y') end"), FUEL);
+    STR(run("return ('x'):rep(300000):gsub('', ('y'):rep(100))"), MEMORY);
+    STR(run("while true do string.format('%99.99f', 1e308) end"), FUEL);
+    STR(run("while true do tonumber(('9'):rep(10000)) end"), FUEL);
+    STR(run("while true do tx:children('/') end"), FUEL);
+    STR(run("while true do pcall(tx.create, tx, '/tidelock/x') end"), FUEL);
+    honest();
+    bench_fini(&b);
+}
+
+/* Every function of tx with thousands of arguments, none, and wrong ones. */
+static void tx_survives_any_arguments(void)
+{
+    static const char *const names[] = { "now", "exists", "get", "stat", "children", "first",
+        "last", "next", "previous", "find", "owned", "create", "set", "delete", "touch",
+        "delete_tree", "check", "fail", "call", "wait" };
+    char body[500];
+
+    fresh();
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+        snprintf(body, sizeof(body),
+                 "local f = tx.%s "
+                 "for _, a in ipairs { 1, 'x', '/', '/a', true, pairs, tx, {}, { {} }, "
+                 "('/x'):rep(600) } do for _, b in ipairs { 1, 'x', {}, { x = 1 }, tx } do "
+                 "pcall(f, tx, a, b, a) pcall(f, a, b) end end "
+                 "pcall(f) pcall(f, tx) pcall(f, nil) pcall(f, tx, nil, nil) "
+                 "pcall(f, tx, table.unpack({}, 1, 8000)) "
+                 "pcall(f, tx, '/a', table.unpack({}, 1, 8000)) return 'alive'", names[i]);
+        STR(run(body), "\"alive\"");
+    }
+    tree_check(&b.state.view);
+    honest();
     bench_fini(&b);
 }
 
@@ -398,6 +449,8 @@ int main(void)
     TEST(work_inside_c_functions_is_paid_for);
     TEST(a_nearly_full_memory_does_not_stall);
     TEST(what_fuel_does_not_see_ends_by_the_clock);
+    TEST(the_known_stalls_end);
+    TEST(tx_survives_any_arguments);
     TEST(recursion_ends);
     TEST(nothing_dangerous_has_a_name);
     TEST(bytecode_is_not_loaded);
