@@ -101,6 +101,7 @@ def old_versions_are_listed_and_come_back():
     assert cli("recipe", "history", "v")[1].endswith(" removed\n")
     prints("v 0\n", "recipe", "rollback", "v")
     prints("1\n", "call", "v.f")
+    prints("", "recipe", "rm", "v")
 
 
 @rule
@@ -116,6 +117,7 @@ def a_recipe_whose_own_tests_fail_is_not_stored():
     prints("tried 0\n", "recipe", "put", file)
     source("tried_test.lua", tests % 2)
     prints("tried 1\n", "recipe", "put", file, "--untested")
+    prints("", "recipe", "rm", "tried")
 
 
 @rule
@@ -128,9 +130,9 @@ return r
 """)
     prints("ports 0\n", "recipe", "put", file)
     prints("/ports\n", "create", "/ports")
-    fails(FAILED, "no_number: /ports/a must be a number", "create", "/ports/a", "x")
+    fails(CONFLICT, "no_number: /ports/a must be a number", "create", "/ports/a", "x")
     prints("/ports/a\n", "create", "/ports/a", "1")
-    fails(FAILED, "no_number", "set", "/ports/a", "y")
+    fails(CONFLICT, "no_number", "set", "/ports/a", "y")
     dead = cluster.leader()
     cluster.kill(dead)
     wait_for(lambda: "no_number" in cli("set", "/ports/a", "y")[2], "the next leader knows")
@@ -153,6 +155,7 @@ def what_functions_did_is_told_and_who_goes_over_its_budget_rests():
     same((stats[0]["over_budget"], stats[0]["rests"]), (5, 1), "over budget")
     assert " rests for " in cli("recipe", "stats", "slow")[1]
     wait_for(lambda: cli("call", "slow.f")[1] == "1\n", "it has rested")
+    prints("", "recipe", "rm", "slow")
 
 
 @rule
