@@ -29,6 +29,12 @@ build() {
 }
 cmake -S "$work/tree" -B "$work/build" >/dev/null
 build || { cat "$work/build.log"; exit 1; }
+# A seed that breaks a rule of itself would catch every bug that is planted.
+if ! "$work/build/bin/tidelock-sim" --seeds "$seeds" --jobs "$(nproc)" >"$work/run.log" 2>&1; then
+    cat "$work/run.log"
+    echo "the tree breaks a rule with no bug planted"
+    exit 1
+fi
 
 # What the simulator said: the CHECK that failed, or the rule that broke.
 rule_of() {
