@@ -58,7 +58,8 @@ static bool leader_says_chosen(const struct learner *l, const struct acceptor *a
 {
     const struct vote *v = acceptor_vote_at(a, a->chosen + 1);
 
-    return a->chosen < l->leader_chosen && v != NULL && ballot_cmp(v->ballot, l->leader) == 0;
+    if (a->chosen >= l->leader_chosen || v == NULL) return false;
+    return ballot_cmp(v->ballot, l->leader) == 0;
 }
 
 /* What others told of slots that the prefix has passed since. */

@@ -36,7 +36,8 @@ void leave_turn(struct leave *l, const struct acceptor *a, uint64_t now_ms,
     }
     if (now_ms < l->resend_ms) return;
     l->resend_ms = now_ms + l->heartbeat_ms;
-    /* Its own id may mean its successor.  It asks for nothing: the answers to a round that nobody began are not counted. */
+    /* Its own id may mean its successor.  It asks for nothing: the answers to a round that
+     * nobody began are not counted. */
     output_send(out, voters & ~l->know & ~node_bit(l->self), 0,
                 &(struct paxos_message){
                     .kind = PAXOS_WOULD_YOU,

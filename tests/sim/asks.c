@@ -147,7 +147,9 @@ static void call_arrives(struct world *w, void *ctx)
     (void)w;
     if (node_defers(n, call_arrives, k)) return;
     if (n->up && k->len == 0) replica_read(n->replica, node_time(n), k->tag, k->renewed);
-    if (k->len > 0 && !taken(n, k)) clients_answer(n, k->tag, ERR_NO_QUORUM, (struct bytes){ 0 });
+    if (k->len > 0 && !taken(n, k)) {
+        clients_answer(n, k->tag, ERR_NO_QUORUM, (struct bytes){ 0 });
+    }
     if (n->up) node_soon(n);
     free(k);
 }
