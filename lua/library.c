@@ -99,12 +99,18 @@ static uint64_t range_price(lua_State *L, int first)
     return j < i ? 0 : (uint64_t) j - (uint64_t) i;
 }
 
+/* Ranges are the caller's: their length may be near the largest number. */
+static uint64_t times(uint64_t count, uint64_t price)
+{
+    return count > UINT64_MAX / price ? UINT64_MAX : count * price;
+}
+
 static uint64_t sort_price(lua_State *L)
 {
     uint64_t count = list_price(L), price = count;
 
     for (uint64_t n = count; n > 1; n /= 2) price += count;
-    return price;
+    return times(price, 6);
 }
 
 static uint64_t price_of(lua_State *L, enum price price)
@@ -112,11 +118,11 @@ static uint64_t price_of(lua_State *L, enum price price)
     switch (price) {
     case PRICE_NONE: break;
     case PRICE_ARGUMENTS: return (uint64_t) lua_gettop(L) / 8;
-    case PRICE_TEXT: return text_price(L, 1) / 8;
+    case PRICE_TEXT: return text_price(L, 1) / 2;
     case PRICE_SPAN: return span_price(L);
     case PRICE_INSERT: return lua_gettop(L) < 3 ? 0 : list_price(L);
     case PRICE_REMOVE: return lua_gettop(L) < 2 ? 0 : list_price(L);
-    case PRICE_CONCAT: return range_price(L, 3);
+    case PRICE_CONCAT: return times(range_price(L, 3), 6);
     case PRICE_UNPACK: return range_price(L, 2);
     case PRICE_SORT: return sort_price(L);
     case PRICE_MOVE: return range_price(L, 2);

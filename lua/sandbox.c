@@ -28,7 +28,7 @@ static void pay_for_collection(struct sandbox *s)
 
 static bool may_grow(struct sandbox *s, size_t old, size_t size)
 {
-    uint64_t price = size / SANDBOX_FUEL_BYTES;
+    uint64_t price = SANDBOX_FUEL_BLOCK + size / SANDBOX_FUEL_BYTES;
 
     if (size - old > s->memory_limit - s->memory) {
         s->refused = SANDBOX_MEMORY;

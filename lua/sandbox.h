@@ -4,7 +4,7 @@
  * made from an allow-list (library.c), never by removing from the full one.
  *
  * Fuel is counted, not timed, so that a run costs the same everywhere: one unit an
- * instruction (asked every 1,000), one per SANDBOX_FUEL_BYTES allocated, and what the
+ * instruction (asked every 1,000), some for each block of memory and its bytes, and what the
  * library's C functions charge for their loops. Processor time is the last resort, for the
  * few instructions that cost more than they seem (comparing two long strings).
  *
@@ -25,7 +25,11 @@
 
 #include "core/base/bytes.h"
 
-enum { SANDBOX_HOOK_COUNT = 1000, SANDBOX_FUEL_BYTES = 32 };
+enum {
+    SANDBOX_HOOK_COUNT = 1000,
+    SANDBOX_FUEL_BYTES = 32,
+    SANDBOX_FUEL_BLOCK = 8, /* any block of memory, and collecting it */
+};
 
 enum sandbox_over { SANDBOX_WITHIN = 0, SANDBOX_FUEL, SANDBOX_MEMORY, SANDBOX_TIME };
 

@@ -126,6 +126,7 @@ static int string_gmatch(lua_State *L)
 /* --- gsub --- */
 
 enum { SUBJECT = 1, PATTERN, REPLACEMENT, LIMIT };
+enum { MATCH_FUEL = 10, CONVERSION_FUEL = 100, FLOAT_FUEL = 1600 };
 
 /* The replacement's text, with %0 to %9 in place. */
 static void add_text(struct pattern *p, luaL_Buffer *out, size_t from, size_t to)
@@ -213,6 +214,7 @@ static int string_gsub(lua_State *L)
             continue;
         }
         luaL_addlstring(&out, (const char *)text.ptr + done, from - done);
+        sandbox_charge(L, MATCH_FUEL);
         add_replacement(&p, &out, from, to);
         count++;
         start = done = to;
@@ -257,6 +259,7 @@ static int string_format(lua_State *L)
         if (format[i] != '%' || format[++i] == '%') continue;
         i += strspn(format + i, "-+ #0123456789.");
         if (++argument > top) break; /* the library's function says what is missing */
+        sandbox_charge(L, strchr("aAeEfgG", format[i]) == NULL ? CONVERSION_FUEL : FLOAT_FUEL);
         if (format[i] == 'p') luaL_error(L, "string.format: there is no %%p");
         if (format[i] != 's') continue;
         fault_push_text(L, argument);

@@ -52,8 +52,8 @@
 #include "lua/sandbox.h"
 
 enum {
-    TX_READ_FUEL = 50,
-    TX_WRITE_FUEL = 150,
+    TX_READ_FUEL = 150,
+    TX_WRITE_FUEL = 250,
     TX_CALL_FUEL = 1000, /* no less than what runs before the hook asks */
     TX_WAIT_PATHS_MAX = 128,
     TX_CODE_BYTES_MAX = 64,

@@ -141,13 +141,13 @@ static void all_live_on_one_budget(void)
     fresh();
     put("loop", "f = function(tx) while true do end end, "
                 "work = function(tx) for i = 1, 100000 do end end, "
-                "keep = function(tx) local t = {} for i = 1, 100000 do t[i] = {} end end, "
+                "keep = function(tx) return #('x'):rep(1000):rep(4500) end, "
                 "fail = function(tx) tx:fail('no') end");
     put("outer", "f = function(tx) pcall(tx.call, tx, 'loop.f') return 'alive' end, "
                  "g = function(tx) while true do tx:call('loop.work') end end, "
                  "h = function(tx) while true do pcall(tx.call, tx, 'loop.fail') end end, "
-                 "m = function(tx) local t = {} for i = 1, 60000 do t[i] = {} end "
-                 "return tx:call('loop.keep') end, "
+                 "m = function(tx) local s = ('x'):rep(1000):rep(4500) "
+                 "return tx:call('loop.keep') + #s end, "
                  "ops = function(tx) for i = 1, 600 do tx:call('w.f', i) end end");
     put("w", "f = function(tx, i) tx:create('/n' .. i) tx:create('/m' .. i) end");
     STR(call("outer.f", "nil"), "over_budget: fuel: more than 1000000 instructions");
