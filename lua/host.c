@@ -50,13 +50,21 @@ static uint64_t now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+/* A query's time is that of the newest write, which may be long ago: by it no rest would
+ * end. */
+static bool may_rest(const struct source *source, const struct script_call *call,
+                     const struct tx *tx)
+{
+    return !source->shipped && (!tx->read_only || call->event != NULL);
+}
+
 /* The first frame: what the resolver asked for. */
 static void run_source(struct lua_host *h, const struct source *source,
                        const struct script_call *call, struct script_result *out)
 {
     struct frame *f = &h->frames[0];
     struct run_facts facts = { .source = source->text,
-                               .may_rest = !source->shipped,
+                               .may_rest = may_rest(source, call, f->run.tx),
                                .time_ms = f->run.tx->time_ms };
     uint64_t began_ns = now_ns();
 

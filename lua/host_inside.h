@@ -100,7 +100,7 @@ void host_check(struct scripts *scripts, struct bytes name, struct bytes source,
 struct host_record *record_find(struct lua_host *h, const struct script_call *call);
 struct run_facts {
     struct bytes source;
-    bool may_rest; /* the shipped ones may not: their users share them */
+    bool may_rest; /* the shipped ones may not: their users share them; nor may queries */
     int64_t time_ms;
     uint64_t took_ns;
 };

@@ -85,7 +85,7 @@ bool record_rests(const struct host_record *r, const struct script_call *call,
     int64_t left;
     char text[200];
 
-    if (r == NULL || call->began != 0 || call->cancel) return false;
+    if (r == NULL || !facts->may_rest || call->began != 0 || call->cancel) return false;
     left = r->rests_until_ms - facts->time_ms;
     if (left <= 0 || r->source != hash_bytes(facts->source, 0)) return false;
     snprintf(text, sizeof text,

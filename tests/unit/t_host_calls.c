@@ -268,6 +268,21 @@ static void one_that_goes_over_too_often_rests(void)
     bench_fini(&b);
 }
 
+/* Its time stands still while nothing is written. */
+static void a_query_never_rests(void)
+{
+    fresh();
+    put("r", "f = function(tx, bad) while bad do end return 'ok' end");
+    for (int i = 0; i < 2 * HOST_STRIKES_MAX; i++) {
+        OK(has(bench_query(&b, "r.f", "true"), "over_budget: fuel"));
+    }
+    STR(call("r.f", "false"), "\"ok\"");
+    for (int i = 0; i < HOST_STRIKES_MAX; i++) (void) call("r.f", "true");
+    OK(has(call("r.f", "false"), "resting: "));
+    STR(bench_query(&b, "r.f", "false"), "\"ok\"");
+    bench_fini(&b);
+}
+
 static void a_new_version_need_not_rest(void)
 {
     fresh();
@@ -310,6 +325,7 @@ int main(void)
     TEST(find_looks_for_the_beginning_of_a_name);
     TEST(a_code_is_a_word_with_a_message_behind_it);
     TEST(one_that_goes_over_too_often_rests);
+    TEST(a_query_never_rests);
     TEST(a_new_version_need_not_rest);
     TEST(functions_that_are_none_leave_no_record);
     return tap_done();
