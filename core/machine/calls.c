@@ -270,32 +270,20 @@ void call_run_first(struct resolver *r)
     call_finish(r, c);
 }
 
-/* Who of this origin is to be answered. */
-static struct asker *asker_at(struct call *c, uint32_t origin)
-{
-    struct also *one;
-
-    if (c->asker.origin == origin) return &c->asker;
-    LIST_EACH(at, &c->also)
-    {
-        if (also_of(at)->asker.origin == origin) return &also_of(at)->asker;
-    }
-    one = mem_zalloc(sizeof *one);
-    list_push(&c->also, &one->link);
-    return &one->asker;
-}
-
 bool call_attach(struct resolver *r, const struct asker *a)
 {
     struct call *c = call_find(r, a->session, a->seq);
-    struct asker *who;
+    struct also *one;
 
     if (c == NULL) return false;
-    who = asker_at(c, a->origin);
-    who->origin = a->origin;
-    who->tag = a->tag;
-    who->session = a->session;
-    who->seq = a->seq;
+    if (c->also_count == CALL_ASKERS_MAX) {
+        also_drop(also_of(c->also.next));
+        c->also_count--;
+    }
+    one = mem_zalloc(sizeof *one);
+    one->asker = *a;
+    list_push(&c->also, &one->link);
+    c->also_count++;
     return true;
 }
 

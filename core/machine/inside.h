@@ -35,6 +35,7 @@ static_assert(TXN_BYTES_MAX > 2 * REQUEST_BYTES_MAX, "a resolved request fits");
 enum {
     ROUND_RUNS_MAX = 1000,    /* put-off work done after one submit or tick */
     CALL_PATHS_MAX = 1024,    /* paths that one call may wait for */
+    CALL_ASKERS_MAX = 16,     /* connections on which one call is waited for */
     EVENT_BINDINGS_MAX = 1024, /* of all recipes */
     EVENT_BUCKETS = 64,
     EVENT_RUNS_MAX = 64, /* of one transaction: functions may wake each other */
@@ -50,9 +51,9 @@ struct asker {
     uint64_t began; /* zxid of the first commit of a call that waited before; else 0 */
 };
 
-/* The same call was asked at another server too. After a change of leaders every server sends
- * what it has, in any order, so only the client knows where it listens now: all are
- * answered. */
+/* The same call was asked on another connection too. Connections take turns, and after a
+ * change of leaders every server sends what it has, so what comes last need not be the
+ * newest, and only the client knows where it listens: all are answered. */
 struct also {
     struct list link;
     struct asker asker;
@@ -60,7 +61,8 @@ struct also {
 
 struct call {
     struct asker asker;
-    struct list also;     /* of struct also: one for each other origin at most */
+    struct list also;     /* of struct also */
+    uint32_t also_count;  /* at most CALL_ASKERS_MAX; then the first is forgotten */
     uint64_t order;       /* rises with the first wait: woken calls run in this order */
     uint64_t deadline_ms; /* 0 = none */
     size_t deadline_at;   /* place in the heap, from 1; 0 = not in it */
@@ -200,15 +202,12 @@ void lane_end(struct resolver *r, uint64_t session);
 void lanes_clear(struct resolver *r);
 bool kept_has_room(const struct resolver *r, struct bytes request);
 int held_add(struct resolver *r, const struct asker *a, struct bytes request);
-/* This one is asked by the same origin again, which gave up the one before. */
-void held_forget(struct resolver *r, const struct asker *a);
 void held_ripen(struct resolver *r, uint64_t session, uint64_t seq);
 void held_run_first(struct resolver *r);
 
 /* calls.c */
 int call_start(struct resolver *r, const struct asker *a, struct bytes request);
-/* The call that waits will answer this one too; of one origin only the newest, for there
- * requests keep their order. False: it does not wait here. */
+/* The call that waits will answer this one too. False: it does not wait here. */
 bool call_attach(struct resolver *r, const struct asker *a);
 /* All who asked are answered with this, which is stored nowhere. */
 void call_refuse_all(struct resolver *r, const struct call *c, int code);

@@ -102,20 +102,6 @@ int held_add(struct resolver *r, const struct asker *a, struct bytes request)
     return 0;
 }
 
-void held_forget(struct resolver *r, const struct asker *a)
-{
-    struct lane *lane = lane_find(r, a->session);
-
-    if (lane == NULL) return;
-    LIST_EACH_SAFE(at, after, &lane->helds)
-    {
-        const struct asker *b = &held_of_lane(at)->asker;
-
-        if (b->seq == a->seq && b->origin == a->origin) held_drop(r, held_of_lane(at));
-    }
-    lane_release(r, lane);
-}
-
 void held_ripen(struct resolver *r, uint64_t session, uint64_t seq)
 {
     struct lane *lane = lane_find(r, session);
@@ -142,6 +128,8 @@ void held_run_first(struct resolver *r)
     CHECK(request_decode(h->request, &q) == 0);
     code = request_resolve(r, &h->asker, &q, h->request);
     if (code != 0) txn_refuse_unstored(r, &h->asker, code, (struct bytes){ 0 });
+    /* One that only joined a call that waits committed nothing that would have done so. */
+    if (code == 0) held_ripen(r, h->asker.session, h->asker.seq);
     held_drop(r, h);
 }
 

@@ -214,7 +214,6 @@ int resolver_submit(struct resolver *r, const struct resolver_request *request,
     a.session = q.session;
     a.seq = q.seq;
     a.ack = q.ack;
-    if (a.seq != 0) held_forget(r, &a); /* the newest arrival is answered */
     code = request_resolve(r, &a, &q, request->request);
     run_put_off(r);
     return code;
