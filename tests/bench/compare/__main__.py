@@ -67,8 +67,8 @@ class Run:
     def attempt(self, what, work):
         try:
             return work()
-        except (RuntimeError, OSError, ValueError) as error:
-            self.say("%s: %s" % (what, error))
+        except Exception as error:  # one figure less, but not all that was measured before
+            self.say("%s: %s: %s" % (what, type(error).__name__, error))
             return None
 
     def turn(self, number):

@@ -7,7 +7,7 @@ import threading
 import time
 
 from rows import CLIENTS, RECIPES
-from systems import SERVERS, wait_for, wire
+from systems import SERVERS, wire
 
 LOAD = os.path.join(wire.BIN, "bench-load")
 LIMITS = os.path.join(wire.BIN, "bench-limits")
@@ -87,7 +87,7 @@ def load(system, variant, row, seconds, warmup):
     if variant == CLIENTS and op not in RECIPES or variant == "etcd" and op in RECIPES:
         return None
     times = ["--seconds", str(seconds), "--warmup", str(warmup)]
-    leader = system.address(wait_for(lambda: (system.leader(),), "a leader")[0])
+    leader = system.address(system.await_leader())
     if variant == "tidelock":
         command = [wire.TIDELOCK, "bench", "--op", op, "--servers",
                    ",".join(system.addresses), "-o", "json"]
@@ -109,7 +109,7 @@ def outage(system):
         if first.strip() != "measuring":
             raise RuntimeError("outage: " + first + process.stderr.read())
         time.sleep(KILL_AFTER_S)  # the gap is found wherever it lies: room around it
-        system.kill(wait_for(lambda: (system.leader(),), "a leader")[0])
+        system.kill(system.await_leader())
         out, _ = process.communicate(timeout=OUTAGE_S + 60)
     except BaseException:
         process.kill()
@@ -130,7 +130,7 @@ def probe(system, server, since):
 
 
 def restart_one(system):
-    follower = (system.leader() + 1) % SERVERS
+    follower = (system.await_leader() + 1) % SERVERS
     system.kill(follower)
     since = time.monotonic()
     system.start_one(follower)
@@ -163,8 +163,8 @@ def nodes(system, count, settle):
     restarts. A result for each row."""
     time.sleep(settle)
     idle, percent = most_resident(system), most_busy(system, IDLE_S)
-    fill = [LOAD, system.name, "create", "--servers", system.address(system.leader()),
-            "--clients", "12", "--depth", "50", "--warmup", "0", "--count", str(count)]
+    fill = [LOAD, system.name, "create", "--servers",
+            system.address(system.await_leader()), "--clients", "12", "--depth", "50", "--warmup", "0", "--count", str(count)]
     filled = run_load(fill, system, BIG_LIMIT_S)
     time.sleep(settle)
     full = most_resident(system)

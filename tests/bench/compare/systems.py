@@ -100,6 +100,11 @@ class System:
                 pass
         return None
 
+    def await_leader(self):
+        """There is none for moments, on a busy machine."""
+        return wait_for(lambda: [i for i in [self.leader()] if i is not None],
+                        "%s has a leader" % self.name)[0]
+
     def leader_found(self):
         for server, process in enumerate(self.processes):
             if process.poll() is not None:
