@@ -163,8 +163,9 @@ def nodes(system, count, settle):
     restarts. A result for each row."""
     time.sleep(settle)
     idle, percent = most_resident(system), most_busy(system, IDLE_S)
-    fill = [LOAD, system.name, "create", "--servers",
-            system.address(system.await_leader()), "--clients", "12", "--depth", "50", "--warmup", "0", "--count", str(count)]
+    leader = system.address(system.await_leader())
+    fill = [LOAD, system.name, "create", "--servers", leader, "--clients", "12", "--depth",
+            "50", "--warmup", "0", "--count", str(count)]
     filled = run_load(fill, system, BIG_LIMIT_S)
     time.sleep(settle)
     full = most_resident(system)
