@@ -224,6 +224,18 @@ static void joined(struct world *w, struct server *n)
     if (!n->up && !world_left_out(n)) node_start(n);
 }
 
+/* An old asking of a JOIN, that came when its server had been removed again, has taken the
+ * number that was meant for this one. In here servers are known by their numbers. */
+static void put_out(struct world *w, uint32_t id, uint64_t incarnation)
+{
+    struct admin *a = w->admin;
+
+    a->action = MEMBER_REMOVE;
+    a->who = id;
+    a->incarnation = incarnation;
+    ask(w);
+}
+
 static void went_well(struct world *w, uint32_t id)
 {
     struct admin *a = w->admin;
@@ -233,8 +245,11 @@ static void went_well(struct world *w, uint32_t id)
     a->action = 0;
     if (done == MEMBER_ADD) admin_begin(w, MEMBER_JOIN, n);
     if (done != MEMBER_JOIN) return;
-    if (id != n->id) broken(w, "node %u joined with id %u", n->id, id);
-    joined(w, n);
+    if (id == n->id) {
+        joined(w, n);
+    } else {
+        put_out(w, id, n->incarnation);
+    }
 }
 
 void admin_answer(struct world *w, uint64_t tag, int code, struct bytes bytes)
