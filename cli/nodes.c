@@ -1,7 +1,7 @@
-/* nodes.c -- the commands on nodes: create, get, set, delete, ls, stat.
+/* nodes.c -- the commands on one node: create, get, set, delete, touch, stat.
  *
- * Plain output is what a script wants to read: get prints the raw data, ls one name a line,
- * create the path that it made, set and delete nothing. JSON output holds all that the
+ * Plain output is what a script wants to read: get prints the raw data, create the path that
+ * it made, set, delete and touch nothing. JSON output holds all that the
  * service answered. */
 #include <errno.h>
 #include <unistd.h>
@@ -60,13 +60,6 @@ static void pack_number(struct ask *a, enum flag flag, const char *name)
     if (!options_given(a->o, flag)) return;
     ask_option(a, name);
     pack_uint(&a->options, a->o->number[flag]);
-}
-
-static void pack_version(struct ask *a)
-{
-    if (!options_given(a->o, FLAG_VERSION)) return;
-    ask_option(a, "version");
-    pack_uint(&a->options, a->o->number[FLAG_VERSION]);
 }
 
 /* --- output --- */
@@ -200,7 +193,7 @@ int command_set(const struct options *o)
     ask_begin(&a, o, METHOD_SET, true);
     pack_data(&a);
     ask_guard(&a);
-    pack_version(&a);
+    pack_number(&a, FLAG_VERSION, "version");
     return finish(&a, print_write);
 }
 
@@ -211,7 +204,7 @@ int command_delete(const struct options *o)
     if (options_given(o, FLAG_SUBTREE)) return subtree_delete(o);
     ask_begin(&a, o, METHOD_DELETE, true);
     ask_guard(&a);
-    pack_version(&a);
+    pack_number(&a, FLAG_VERSION, "version");
     return finish(&a, print_write);
 }
 

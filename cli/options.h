@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "core/base/bytes.h"
+#include "core/base/limits.h"
 
 /* X(id, "name", "value's name" or NULL for a switch, kind, min, max, "help") */
 /* clang-format off */
@@ -76,7 +77,7 @@
     X(SEED, "seed", "N", NUMBER, 0, UINT32_MAX, "of what the tests draw (default 1)")       \
     X(ONLY, "only", "NAME", TEXT, 0, 0, "the test of this name only")                     \
     X(CONTAINER, "container", NULL, SWITCH, 0, 0, "it goes with its last child")          \
-    X(TTL, "ttl", "MS", NUMBER, 1, INT64_MAX, "it goes when not changed or touched for so long") \
+    X(TTL, "ttl", "MS", NUMBER, 1, TTL_MS_MAX, "it goes when not changed or touched for so long") \
     X(SUBTREE, "recursive", NULL, SWITCH, 0, 0, "all below it, too")                      \
     X(QUOTA_NODES, "nodes", "N", NUMBER, 0, INT64_MAX, "at most so many nodes; 0: any number") \
     X(QUOTA_BYTES, "bytes", "B", NUMBER, 0, INT64_MAX, "at most so many bytes of data; 0: any") \

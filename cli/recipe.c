@@ -172,8 +172,7 @@ int command_recipe_put(const struct options *o)
 
 /* --- show, rm --- */
 
-/* Tells why there is no recipe in the tree. */
-static int fail_missing(const struct options *o, struct remote *remote)
+int recipe_fail_missing(const struct options *o, struct remote *remote)
 {
     struct buf names = { 0 };
     const int code = shipped_ask(o, remote, &names);
@@ -230,7 +229,7 @@ static int show(const struct options *o, struct remote *remote, const char *path
     code = ask_send(&a, remote, on_source, &w);
     ask_fini(&a);
     if (code == ERR_NO_NODE || (code == 0 && !w.found)) {
-        status = fail_missing(o, remote);
+        status = recipe_fail_missing(o, remote);
     } else {
         status = code == 0 ? report_write(o->command, buf_bytes(&w.text))
                            : ask_fail(o, code, remote->message);
@@ -254,7 +253,7 @@ static int rm(const struct options *o, struct remote *remote, const char *path)
     }
     code = ask_send(&a, remote, on_stored, &s);
     ask_fini(&a);
-    if (code == ERR_NO_NODE) return fail_missing(o, remote);
+    if (code == ERR_NO_NODE) return recipe_fail_missing(o, remote);
     if (code != 0) return ask_fail(o, code, remote->message);
     if (!o->json) return CLI_OK;
 

@@ -16,6 +16,9 @@ struct bytes recipe_name_of_file(const char *file);
 int recipe_with(const struct options *o, uint32_t session_timeout_ms,
                 int (*fn)(const struct options *o, struct remote *remote, const char *path));
 
+/* Tells why there is no recipe of the first word in the tree. Returns the exit status. */
+int recipe_fail_missing(const struct options *o, struct remote *remote);
+
 /* Stores the source at `path`, the recipe of the first word, and prints its version. Returns
  * the exit status. */
 int recipe_store(const struct options *o, struct remote *remote, const char *path,

@@ -121,7 +121,7 @@ static int history(const struct options *o, struct remote *remote, const char *p
     if (code == 0 && !newest.gone) put_line(o, &text, &newest, true);
     if (o->json) report_printf(&text, "]}\n");
     if (code == ERR_NO_NODE && kept > (o->json ? strlen("{\"versions\":[") : 0)) code = 0;
-    status = code == ERR_NO_NODE ? report_error(o->command, ERR_NO_RECIPE, o->words[0])
+    status = code == ERR_NO_NODE ? recipe_fail_missing(o, remote)
              : code != 0         ? ask_fail(o, code, remote->message)
                                  : report_write(o->command, buf_bytes(&text));
     buf_fini(&text);

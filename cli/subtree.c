@@ -53,6 +53,10 @@ int subtree_delete(const struct options *o)
     struct buf text = { 0 };
     int code, status;
 
+    if (options_given(o, FLAG_VERSION)) {
+        return report_usage(o->command, "--version is of one node: it goes not with "
+                                        "--recursive");
+    }
     if (!options_guard(o, &guard)) {
         return report_usage(o->command, "--guard must be PATH:TOKEN, not '%s'",
                             o->text[FLAG_GUARD]);

@@ -98,6 +98,9 @@ static void check_path(lua_State *L, const char *name)
     const char *text = lua_tolstring(L, -1, &len);
     const int err = path_check(bytes_of(text, len));
 
+    if (err == ERR_BAD_PATH) {
+        fault_raise(L, err, "%s: %s: %s", name, text, error_text(err));
+    }
     if (err != 0) fault_raise(L, err, "%s: %s", name, error_text(err));
 }
 

@@ -120,6 +120,12 @@ static void push_event(lua_State *L, const struct script_event *e)
     set_bytes(L, "before", e->before);
 }
 
+static void raise_no_function(lua_State *L, struct bytes name)
+{
+    push_bytes(L, name);
+    fault_raise(L, ERR_NO_FUNCTION, "%s", lua_tostring(L, -1));
+}
+
 static int run_protected(lua_State *L)
 {
     const struct host_call *c = lua_touserdata(L, 1);
@@ -127,7 +133,7 @@ static int run_protected(lua_State *L)
 
     recipe_state_push_module(L);
     if (!take_function(L, call->cancel ? BYTES_LIT("cancel") : call->function)) {
-        if (!call->cancel) fault_raise(L, ERR_NO_FUNCTION, "there is no such function");
+        if (!call->cancel) raise_no_function(L, call->function);
         lua_pushnil(L);
         take_result(L, c);
         return 0;

@@ -118,6 +118,7 @@ end
 -- A version with its value; refused with the range of those that are kept.
 local function read(tx, path, version, newest)
   local node <const> = node_of(path, version)
+  if newest == 0 then tx:fail("there is no configuration at " .. path) end
   if not tx:exists(node) then
     local first <const> = tx:first(path .. "/versions")
     local oldest <const> = first and number_of(tx, path, first) or 0

@@ -30,9 +30,9 @@ end
 local function read(tx, path, burst)
   local text <const> = tx:get(path)
   if not text then return burst * TOKEN, tx:now() end
-  local blank <const> = text:find(" ") or 0
-  local parts <const> = math.tointeger(tonumber(text:sub(1, blank - 1)))
-  local since <const> = math.tointeger(tonumber(text:sub(blank + 1)))
+  local blank <const> = text:find(" ")
+  local parts <const> = blank and math.tointeger(tonumber(text:sub(1, blank - 1)))
+  local since <const> = blank and math.tointeger(tonumber(text:sub(blank + 1)))
   if not parts or not since then tx:fail(path .. " is no bucket: it holds " .. text) end
   return parts, since
 end

@@ -253,14 +253,14 @@ static int fail(struct buf *out, const struct job *j, int code)
 }
 
 /* Says which path, as a write's refusal does. */
-static int fail_no_node(struct buf *out, const struct job *j, struct bytes path,
-                        struct buf *scratch)
+static int fail_at(struct buf *out, const struct job *j, int code, struct bytes path,
+                   struct buf *scratch)
 {
     buf_clear(scratch);
-    result_put_message(scratch, ERR_NO_NODE, path);
+    result_put_message(scratch, code, path);
     buf_put_u8(scratch, '\0');
-    rpc_error(out, j->msgid, ERR_NO_NODE, (const char *)scratch->ptr);
-    return ERR_NO_NODE;
+    rpc_error(out, j->msgid, code, (const char *)scratch->ptr);
+    return code;
 }
 
 static void answer_get(struct buf *out, const struct job *j, const struct node *n,
@@ -356,12 +356,15 @@ int answer_read(struct buf *out, const struct job *j, struct kv_view *view, uint
     if (j->renew != 0) return answer_session(out, j, view, zxid);
     const struct read_args args = read_args_of(j);
     int code = path_check(args.path);
+    if (code == ERR_BAD_PATH) return fail_at(out, j, code, args.path, scratch);
     if (code == 0 && args.after.len > PATH_BYTES_MAX) code = ERR_TOO_LARGE;
     if (code == 0 && j->method == METHOD_TREE && args.after.len > 0) {
         code = path_check(args.after);
     }
     if (code != 0) return fail(out, j, code);
-    if (!node_read(view, args.path, &n)) return fail_no_node(out, j, args.path, scratch);
+    if (!node_read(view, args.path, &n)) {
+        return fail_at(out, j, ERR_NO_NODE, args.path, scratch);
+    }
     if (j->method == METHOD_TREE) {
         if (args.after.len > 0 && !path_is_within(args.after, args.path)) {
             return fail(out, j, ERR_BAD_PATH);

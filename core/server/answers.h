@@ -36,9 +36,9 @@ void answer_quotas(struct buf *out, const struct job *j, struct kv_view *view,
 /* The roster in force at `zxid`, in answers_members.c; and what changed it. */
 void answer_member_list(struct buf *out, const struct job *j, const struct roster *roster,
                         uint64_t zxid);
-/* `founding` of identity.h and the cluster's name: what a server that joins wants to know. */
+/* `roster` is the result's value; `founding` of identity.h and the cluster's name: what a server that joins wants to know. */
 void answer_member(struct buf *out, const struct job *j, const struct result *r,
-                   const char *cluster, uint64_t founding);
+                   const struct roster *roster, const char *cluster, uint64_t founding);
 
 /* An armed watch: the zxid from which on it fires, and the node's stat or nil. */
 void answer_watch(struct buf *out, const struct job *j, struct kv_view *view,

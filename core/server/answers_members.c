@@ -41,20 +41,18 @@ void answer_member_list(struct buf *out, const struct job *j, const struct roste
 }
 
 void answer_member(struct buf *out, const struct job *j, const struct result *r,
-                   const char *cluster, uint64_t founding)
+                   const struct roster *roster, const char *cluster, uint64_t founding)
 {
     bool joins = j->method == METHOD_MEMBER_JOIN;
     struct result_parts parts = result_parts_of(r);
     struct result_part part = { 0 };
-    struct roster roster;
 
     CHECK(r->code == 0);
     CHECK(result_part_next(&parts, &part) == 0);
-    CHECK(roster_decode(r->value, &roster) == 0);
     rpc_response_begin(out, j->msgid);
     pack_map(out, joins ? 6 : 4);
     put_uint(out, "id", part.id);
-    put_roster(out, &roster);
+    put_roster(out, roster);
     put_uint(out, "zxid", r->zxid);
     if (!joins) return;
     put_str(out, "cluster", cluster);

@@ -50,17 +50,23 @@ static void unwatch_now(struct job *j)
     pack_nil(conn_out(j->conn));
 }
 
-/* The roster, with the client addresses that this server heard of. */
+/* Puts the client addresses that this server heard of in place of those of the roster. */
+static void put_addresses(struct driver *d, struct roster *roster)
+{
+    for (uint32_t i = 0; i < roster->count; i++) {
+        struct member *m = &roster->at[i];
+        const char *heard = peers_client_address(driver_peers(d), m->id);
+
+        if (heard[0] != '\0') snprintf(m->client, sizeof m->client, "%s", heard);
+    }
+}
+
 static void members_now(struct job *j)
 {
     struct driver *d = j->conn->service->driver;
     struct roster roster = *driver_roster(d);
 
-    for (uint32_t i = 0; i < roster.count; i++) {
-        struct member *m = &roster.at[i];
-        snprintf(m->client, sizeof m->client, "%s",
-                 peers_client_address(driver_peers(d), m->id));
-    }
+    put_addresses(d, &roster);
     answer_member_list(conn_out(j->conn), j, &roster, driver_zxid(d));
 }
 
@@ -378,6 +384,18 @@ static void session_follow(struct conn *c, const struct job *j, const struct res
     (void)attached_add(c, part.id, r->zxid);
 }
 
+/* Who joins gets the roster as it was chosen; others as a list of the members tells it. */
+static void member_changed(struct job *j, const struct result *result)
+{
+    const struct service *s = j->conn->service;
+    struct roster roster;
+
+    CHECK(roster_decode(result->value, &roster) == 0);
+    if (j->method != METHOD_MEMBER_JOIN) put_addresses(s->driver, &roster);
+    answer_member(conn_out(j->conn), j, result, &roster, s->config->cluster,
+                  driver_founding(s->driver));
+}
+
 void dispatch_answer(struct service *s, uint64_t tag, int code, struct bytes bytes)
 {
     struct job *j = job_find(&s->jobs, tag);
@@ -392,8 +410,7 @@ void dispatch_answer(struct service *s, uint64_t tag, int code, struct bytes byt
     CHECK(result_decode(bytes, &result) == 0);
     session_follow(j->conn, j, &result);
     if (is_member_change(j->method) && result.code == 0) {
-        answer_member(conn_out(j->conn), j, &result, s->config->cluster,
-                      driver_founding(s->driver));
+        member_changed(j, &result);
     } else {
         answer_result(conn_out(j->conn), j, &result);
     }

@@ -142,13 +142,29 @@ int tx_check_writable(struct tx *t, struct bytes path)
     return path_is_reserved(path) && !t->reserved_allowed ? ERR_RESERVED : 0;
 }
 
+int tx_check_not_root(struct tx *t, struct bytes path)
+{
+    if (!path_is_root(path)) return 0;
+    tx_why(t, "the root cannot be deleted");
+    return ERR_BAD_PATH;
+}
+
 /* -- Quotas --------------------------------------------------------------------------- */
 
 static void tell_quota(struct tx *t, struct bytes at, const struct quota *q)
 {
-    tx_why(t, "of %.*s: %" PRIu64 " nodes of %" PRIu64 ", %" PRIu64 " bytes of %" PRIu64,
-           (int) at.len, (const char *) at.ptr, q->nodes, q->nodes_max, q->bytes,
-           q->bytes_max);
+    char nodes[64] = "", bytes[64] = "";
+
+    if (q->nodes_max > 0) {
+        snprintf(nodes, sizeof nodes, " %" PRIu64 " of %" PRIu64 " nodes%s", q->nodes,
+                 q->nodes_max, q->bytes_max > 0 ? "," : "");
+    }
+    if (q->bytes_max > 0) {
+        snprintf(bytes, sizeof bytes, " %" PRIu64 " of %" PRIu64 " bytes", q->bytes,
+                 q->bytes_max);
+    }
+    tx_why(t, "of %.*s:%s%s", (int) (at.len > 128 ? 128 : at.len), (const char *) at.ptr,
+           nodes, bytes);
 }
 
 static bool over(uint64_t max, uint64_t used, uint64_t more)
@@ -380,7 +396,7 @@ int tx_delete(struct tx *t, struct bytes path, int64_t version)
     struct node n;
     int err = tx_check_writable(t, path);
 
-    if (err == 0 && path_is_root(path)) err = ERR_BAD_PATH;
+    if (err == 0) err = tx_check_not_root(t, path);
     if (err == 0) err = read_at_version(t, path, version, &n);
     if (err == 0 && n.children > 0) err = ERR_NOT_EMPTY;
     if (err == 0) err = tx_check_room(t, 1, path.len);

@@ -12,6 +12,7 @@ void tx_why(struct tx *t, const char *format, ...) __attribute__((format(printf,
 /* Room for `count` more ops that hold `bytes` of paths and data. */
 int tx_check_room(struct tx *t, uint64_t count, uint64_t bytes);
 int tx_check_writable(struct tx *t, struct bytes path);
+int tx_check_not_root(struct tx *t, struct bytes path);
 /* ERR_OVER_QUOTA when so much more at `path` is too much somewhere; tx->why says where. */
 int tx_check_quotas(struct tx *t, struct bytes path, uint64_t nodes, uint64_t bytes);
 

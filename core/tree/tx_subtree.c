@@ -62,7 +62,7 @@ int tx_delete_tree(struct tx *t, struct bytes path, bool partly, struct tx_delet
     int err = tx_check_writable(t, path);
 
     *deleted = (struct tx_deleted){ 0 };
-    if (err == 0 && path_is_root(path)) err = ERR_BAD_PATH;
+    if (err == 0) err = tx_check_not_root(t, path);
     if (err == 0 && !tx_read(t, path, &n)) err = ERR_NO_NODE;
     if (err != 0) return err;
     gather_up(t, path, &paths, deleted);
@@ -146,8 +146,7 @@ static int check_ends(struct tx *t, struct bytes from, struct bytes to)
     if (err == 0) err = path_check(from);
     if (err != 0) return err;
     if (path_is_within(to, from) || path_is_within(from, to)) {
-        tx_why(t, "%.*s lies in the other one", (int) (to.len > 128 ? 128 : to.len),
-               (const char *) to.ptr);
+        tx_why(t, "one of the two lies in the other");
         return ERR_BAD_PATH;
     }
     if (!tx_read(t, from, &n)) return ERR_NO_NODE;

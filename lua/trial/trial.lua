@@ -43,7 +43,7 @@ function call_methods:value()
   local state <const>, value <const>, message <const> = host.state(self.handle)
   if state == "done" then return value end
   if state == "waits" then error(self.name .. " waits", 2) end
-  error(self.name .. ": " .. value .. ": " .. message, 2)
+  error(self.name .. ": " .. message, 2)
 end
 
 --- {name, message, details} of a call that was refused, else nil.
@@ -153,7 +153,7 @@ end
 function world:refused(call, text)
   local refusal <const> = call:error()
   if not refusal then error(call.name .. " was not refused", 2) end
-  local said <const> = refusal.name .. ": " .. refusal.message
+  local said <const> = refusal.message -- begins with the name
   if not said:find(text) then error("refused with " .. show(said) .. ", not " .. show(text), 2) end
 end
 

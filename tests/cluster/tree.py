@@ -145,7 +145,7 @@ def a_quota_bounds_a_subtree_and_tells_which_one():
     same(refusal(follower, "set", "/q/a", b"12345678901"), "over_quota")
     follower.call("create", "/q/b", b"")
     text = message("create", "/q/c", b"")
-    assert "/q" in text and "3 nodes of 3" in text, text
+    assert "/q" in text and "3 of 3 nodes" in text, text
     listed = follower.call("quota.list")
     same(listed["quotas"], [{"path": "/q", "nodes": 3, "bytes": 10, "nodes_used": 3,
                              "bytes_used": 5}])

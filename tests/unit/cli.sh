@@ -58,6 +58,8 @@ rule an_ephemeral_node_is_refused_with_the_reason 2 "session ends" create /a --e
 rule arguments_of_a_call_must_be_json 2 "not JSON" call a.b "{a:1}"
 rule a_malformed_server_is_named 2 "'nowhere'" get /a --servers nowhere
 rule a_server_needs_a_port 2 "host:port" get /a --servers 127.0.0.1:
+rule a_version_is_of_one_node 2 "goes not with" delete /a --recursive --version 3 --servers $nowhere
+rule a_ttl_has_an_end 2 "from 1 to 3153600000000" create /a --ttl 3153600000001
 rule lock_needs_a_command 2 "behind --" lock /a
 rule bench_needs_an_operation 2 "--op" bench
 rule bench_knows_its_operations 2 "'frob'" bench --op frob
