@@ -274,13 +274,29 @@ void admin_answer(struct world *w, uint64_t tag, int code, struct bytes bytes)
 
 /* --- what to do next --- */
 
+/* A change that only `n` and the dead know of as chosen would be lost with its memory, and
+ * with it who is a majority. */
+static bool others_know(const struct world *w, const struct server *n)
+{
+    const struct roster *m = admin_roster(w);
+    nodes_set know = 0;
+
+    for (uint32_t id = 1; id <= w->options.nodes; id++) {
+        const struct server *one = &w->nodes[id - 1];
+
+        if (one == n || !one->up || !admin_counts(one)) continue;
+        if (replica_roster(one->replica)->number == m->number) know |= node_bit(id);
+    }
+    return nodes_quorum(know, roster_sets(m).voters);
+}
+
 /* Every member has its memory, so that one voter may lose it, and a majority is left also
  * when somebody is just being seated. */
 static bool may_wipe(const struct world *w, const struct server *n)
 {
     const struct roster *m = admin_roster(w);
 
-    if (w->admin->loose || !admin_counts(n)) return false;
+    if (w->admin->loose || !admin_counts(n) || !others_know(w, n)) return false;
     for (uint32_t i = 0; i < m->count; i++) {
         const struct server *one = &w->nodes[m->at[i].id - 1];
 
