@@ -20,9 +20,26 @@ enum { OUTSTANDING_MAX = 1000000, FDS_SPARE = 32 };
 static struct servers servers;
 static struct probe probes[SERVERS_MAX];
 
+/* A flag that was given and is of another operation alone; NULL: none was. */
+static const char *stray_flag(const struct options *o, const char *op, const char **of)
+{
+    static const struct {
+        enum flag flag;
+        const char *name, *op;
+    } OWN[] = { { FLAG_LOCKS, "--locks", "lock" },
+                { FLAG_BATCH, "--batch", "multi" },
+                { FLAG_READ_SHARE, "--read-share", "mix" } };
+
+    for (size_t i = 0; i < sizeof OWN / sizeof OWN[0]; i++) {
+        *of = OWN[i].op;
+        if (options_given(o, OWN[i].flag) && strcmp(op, *of) != 0) return OWN[i].name;
+    }
+    return NULL;
+}
+
 static int read_op(const struct options *o, struct bench_config *config)
 {
-    const char *text = options_text(o, FLAG_OP, NULL), *misfit;
+    const char *text = options_text(o, FLAG_OP, NULL), *misfit, *stray, *of;
     char names[200];
 
     bench_kind_names(names, sizeof names);
@@ -30,6 +47,11 @@ static int read_op(const struct options *o, struct bench_config *config)
     config->kind = bench_kind_find(text);
     if (config->kind == NULL) {
         return report_usage(o->command, "--op must be %s, not '%s'", names, text);
+    }
+    stray = stray_flag(o, text, &of);
+    if (stray != NULL) {
+        return report_usage(o->command, "--op %s: %s does not fit: it is of %s alone", text,
+                            stray, of);
     }
     misfit = bench_kind_misfit(config);
     if (misfit != NULL) return report_usage(o->command, "--op %s: %s", text, misfit);

@@ -228,8 +228,10 @@ static int parse_word(struct parser *p, const char *word)
     }
     if (p->o->words_count == p->command->words_max) {
         return report_usage(p->o->command,
-                            "unexpected argument '%s'; usage: tidelock %s %s", word,
-                            p->command->name, p->command->arguments);
+                            "unexpected argument '%s'; usage: tidelock %s%s%s", word,
+                            p->command->name,
+                            p->command->arguments[0] != '\0' ? " " : "",
+                            p->command->arguments);
     }
     CHECK(p->o->words_count < OPTIONS_WORDS_MAX);
     p->o->words[p->o->words_count++] = word;

@@ -68,6 +68,9 @@ rule watchers_of_bench_have_no_depth 2 "depth must be 1" bench --op watch --dept
 rule a_barrier_of_bench_has_no_rate 2 "rate does not fit" bench --op barrier --rate 5
 rule a_barrier_of_bench_has_an_end 2 "1000 at most" bench --op barrier --clients 1001
 rule a_delete_of_bench_needs_new_nodes 2 "prepared does not fit" bench --op delete --prepared
+rule locks_of_bench_are_of_lock 2 "it is of lock alone" bench --op set --locks 3
+rule a_batch_of_bench_is_of_multi 2 "it is of multi alone" bench --op get --batch 3
+rule a_share_of_reads_is_of_mix 2 "it is of mix alone" bench --op set --read-share 3
 rule a_rate_of_bench_is_not_zero 2 "from 1 to" bench --op set --rate 0
 rule clients_of_bench_are_not_zero 2 "from 1 to" bench --op set --clients 0
 rule bench_has_an_end_of_clients 2 "not '10001'" bench --op set --clients 10001
