@@ -131,7 +131,8 @@ void bench_pack_path(struct bench *b, const char *format, ...)
 void bench_pack_option(struct bench *b, struct client_request *r, const char *name);
 /* A recipe's call: its argument follows, from the caller. */
 void bench_pack_function(struct bench *b, struct client_request *r, const char *function);
-/* The same, and its argument's beginning: {path = ...} follows with `more` further members, for the caller. */
+/* The same, and its argument's beginning: {path = ...} follows with `more` further members,
+ * for the caller. */
 void bench_pack_call(struct bench *b, struct client_request *r, const char *function,
                      uint32_t members);
 /* The value of a recipe's answer; NULL: none. */

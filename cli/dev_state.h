@@ -45,8 +45,8 @@ int dev_state_save(const struct dev_state *s); /* ERR_IO, errno set */
  * holds anything. Fills in s->dir. */
 int dev_state_new(struct dev_state *s, const char *dir, unsigned nodes);
 
-/* Free ports for every node that has none, below the range that the kernel gives to outgoing connections:
- * a server that is restarted finds its ports still free. ERR_IO. */
+/* Free ports for every node that has none, below the range that the kernel gives to
+ * outgoing connections: a server that is restarted finds its ports still free. ERR_IO. */
 int dev_state_pick_ports(struct dev_state *s);
 
 /* "127.0.0.1:20000,..." of the client ports of all but server `except`. */

@@ -167,13 +167,13 @@ struct client_watch {
 
 /* A watch goes on over lost connections, on whichever server: it is armed again from the
  * zxid up to which everything is known to have been told, so that no event is missing and
- * none comes twice; LAGGED says that the servers do not remember that far. Events of a watch
- * come in the order of zxids. With `snapshot`, NODEs come first, and CREATED, CHANGED and
- * DELETED among them of what was told already, until READY; after a LAGGED, or when the
- * connection was lost before READY, all that again. ENDED comes when a server refuses the watch, or the core ends
- * or is freed; not after client_core_unwatch(). A watch that fired and was armed once is
- * gone without an ENDED. Returns the handle, 0 when there are too many; fn is never called
- * from within. */
+ * none comes twice; LAGGED says that the servers do not remember that far. Events of a
+ * watch come in the order of zxids. With `snapshot`, NODEs come first, and CREATED, CHANGED
+ * and DELETED among them of what was told already, until READY; after a LAGGED, or when the
+ * connection was lost before READY, all that again. ENDED comes when a server refuses the
+ * watch, or the core ends or is freed; not after client_core_unwatch(). A watch that fired
+ * and was armed once is gone without an ENDED. Returns the handle, 0 when there are too
+ * many; fn is never called from within. */
 uint64_t client_core_watch(struct client_core *c, uint64_t now_ms,
                            const struct client_watch *w);
 /* fn is not called any more. Returns the watch's ctx; NULL for an unknown handle. */

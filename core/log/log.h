@@ -48,9 +48,10 @@ struct log_recovered {
 };
 
 /* Opens or creates. Damage is skipped when later records prove that no promise and no vote
- * of a slot above slot_at_rest was lost (see walk.h), and refused otherwise. On failure returns the code and fills `why` with one line for a
- * person: which file, which offset, what to do. ERR_DAMAGED, ERR_OTHER_VERSION,
- * ERR_WRONG_CLUSTER, ERR_IO, ERR_DISK_FULL, ERR_NOT_PERMITTED. */
+ * of a slot above slot_at_rest was lost (see walk.h), and refused otherwise. On failure
+ * returns the code and fills `why` with one line for a person: which file, which offset,
+ * what to do. ERR_DAMAGED, ERR_OTHER_VERSION, ERR_WRONG_CLUSTER, ERR_IO, ERR_DISK_FULL,
+ * ERR_NOT_PERMITTED. */
 int log_open(const struct log_config *config, struct log **log,
              struct log_recovered *recovered, char *why, size_t why_size);
 void log_close(struct log *l); /* writes what is queued, syncs, joins the thread */

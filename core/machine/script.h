@@ -86,7 +86,8 @@ static inline void script_result_clear(struct script_result *out)
 }
 
 struct scripts {
-    /* `tx` is fresh; of a call track_reads is set, of a query read_only; `out` is empty. Never fails otherwise. */
+    /* `tx` is fresh; of a call track_reads is set, of a query read_only; `out` is empty.
+     * Never fails otherwise. */
     void (*run)(struct scripts *s, const struct script_call *call, struct tx *tx,
                 struct script_result *out);
     /* Would this source do as the recipe of that name? Before it is stored, so that a call

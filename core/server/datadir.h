@@ -26,9 +26,10 @@ struct datadir {
 
 /* Creates what is missing, takes the lock, and compares or writes the identity. What the
  * configuration does not say is filled into it, as identity_open() does. May take a minute
- * when a cluster is asked to let it join. `d` and `c` must stay where they are until datadir_close(). Returns 0;
- * ERR_IN_USE, ERR_CONFIG, ERR_OTHER_VERSION, ERR_DAMAGED, ERR_NOT_PERMITTED, ERR_DISK_FULL,
- * ERR_IO, ERR_NO_MEMBER (removed), or what the cluster answered, with one line in `why`, and nothing to close. */
+ * when a cluster is asked to let it join. `d` and `c` must stay where they are until
+ * datadir_close(). Returns 0; ERR_IN_USE, ERR_CONFIG, ERR_OTHER_VERSION, ERR_DAMAGED,
+ * ERR_NOT_PERMITTED, ERR_DISK_FULL, ERR_IO, ERR_NO_MEMBER (removed), or what the cluster
+ * answered, with one line in `why`, and nothing to close. */
 int datadir_open(struct datadir *d, struct config *c, char why[CONFIG_WHY_MAX]);
 /* Whatever directory it is, by its lock and identity alone: for tools, while no server runs. */
 int datadir_open_any(struct datadir *d, struct config *c, char why[CONFIG_WHY_MAX]);

@@ -1,8 +1,9 @@
 /* inlet.h -- a connection that another server dialled: it sends, we listen.
  *
- * The first frame must be a hello that fits; it is answered with ours, once what it says of
- * its sender's data directory is durable. A sender that is no member, or not by
- * this directory, is answered with a refusal. Any frame that is none costs this connection, nothing else. */
+ * The first frame must be a hello that fits; it is answered with ours, once what it says
+ * of its sender's data directory is durable. A sender that is no member, or not by this
+ * directory, is answered with a refusal. Any frame that is none costs this connection,
+ * nothing else. */
 #ifndef CORE_SERVER_INLET_H
 #define CORE_SERVER_INLET_H
 

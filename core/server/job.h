@@ -5,8 +5,9 @@
  *
  * Invariants: J1 a job is in exactly one list of its connection: queued (may not start
  * yet), started (the replica has it), or confirmed (a read that waits for room in the
- * output); or, a query that is put off, in the service's (query_queue.h). J2 never more than PENDING_COUNT_MAX jobs, nor, one message aside,
- * PENDING_BYTES_MAX bytes in their bodies. */
+ * output); or, a query that is put off, in the service's (query_queue.h). J2 never more
+ * than PENDING_COUNT_MAX jobs, nor, one message aside, PENDING_BYTES_MAX bytes in their
+ * bodies. */
 #ifndef CORE_SERVER_JOB_H
 #define CORE_SERVER_JOB_H
 

@@ -45,7 +45,8 @@ struct peers_config {
 };
 
 struct peers *peers_new(const struct peers_config *config);
-/* Listens, if others know where, and dials. 0 or an error with `why`; then peers_stop() all the same. */
+/* Listens, if others know where, and dials. 0 or an error with `why`; then peers_stop() all
+ * the same. */
 int peers_start(struct peers *p, char *why, size_t why_size);
 /* The roster in force has changed: dials those that came, leaves those that went. Not to be
  * called within an event. */

@@ -30,8 +30,8 @@ struct session {
     uint8_t secret[SESSION_SECRET_BYTES];
 };
 
-/* False when there is none, or its end has begun. A cell that does not decode stops the process (CHECK), as for
- * node_read(). */
+/* False when there is none, or its end has begun. A cell that does not decode stops the
+ * process (CHECK), as for node_read(). */
 bool session_read(struct kv_view *v, uint64_t id, struct session *s);
 
 /* SESSION_OPEN, SESSION_END and SESSION_CLOSE: their effect on the cells. End drops the 'r'
