@@ -154,7 +154,7 @@ function world:refused(call, text)
   local refusal <const> = call:error()
   if not refusal then error(call.name .. " was not refused", 2) end
   local said <const> = refusal.message -- begins with the name
-  if not said:find(text) then error("refused with " .. show(said) .. ", not " .. show(text), 2) end
+  if not said:find(text, 1, true) then error("refused with " .. show(said) .. ", not " .. show(text), 2) end
 end
 
 --- An integer of 1 .. n, the same in every run with the same seed.
