@@ -91,7 +91,7 @@ _Noreturn static void refuse(lua_State *L, const char *text)
     fault_refuse(L, 4, 5);
 }
 
-/* As the tree would say it of a path that it was given. */
+/* As the tree would say it of a path that it was given. The root is nobody's directory. */
 static void check_path(lua_State *L, const char *name)
 {
     size_t len;
@@ -102,6 +102,7 @@ static void check_path(lua_State *L, const char *name)
         fault_raise(L, err, "%s: %s: %s", name, text, error_text(err));
     }
     if (err != 0) fault_raise(L, err, "%s: %s", name, error_text(err));
+    if (len == 1) fault_raise(L, ERR_BAD_PATH, "%s must not be the root", name);
 }
 
 static void check_one(lua_State *L, const char *name)

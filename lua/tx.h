@@ -30,9 +30,9 @@
  *     tx:delete(path [, {version}])
  *     tx:delete_tree(path) it and all below, ephemeral nodes too; returns how many
  *     tx:check(args, {name = kind, ...})      refuses the call unless the arguments are these
- *                          and no others. A kind is path, string, integer, natural (0 or
- *                          more), number, boolean, table or any; with a ? behind it the
- *                          argument may be left out
+ *                          and no others. A kind is path (not the root), string, integer,
+ *                          natural (0 or more), number, boolean, table or any; with a ?
+ *                          behind it the argument may be left out
  *     tx:fail([code,] message [, details])   ends the call: refused. A code is a word of
  *                          a-z, 0-9 and _; the caller finds it in the details
  *     tx:call(name, args)  runs "recipe.function" as a part of this call; returns its value
