@@ -6,7 +6,7 @@
 static int tests_run, tests_failed;
 static long facts, facts_failed;
 
-enum { WATCHDOG_S = 600 }; /* a program that hangs; the slowest takes half, under sanitizers */
+enum { WATCHDOG_S = 600 }; /* for what hangs; under sanitizers the slowest takes half */
 
 void tap_run(const char *name, void (*test)(void))
 {
