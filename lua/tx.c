@@ -1,4 +1,4 @@
-#include "lua/tx.h"
+#include "lua/tx_inside.h"
 
 #include <inttypes.h>
 #include <lauxlib.h>
@@ -16,7 +16,7 @@ static char the_wait; /* its address is what tx:wait() returns */
 
 /* --- arguments --- */
 
-static struct tx_run *run_of(lua_State *L)
+struct tx_run *tx_run_of(lua_State *L)
 {
     struct tx_run **object = luaL_checkudata(L, 1, TX_OBJECT);
 
@@ -24,7 +24,7 @@ static struct tx_run *run_of(lua_State *L)
     return *object;
 }
 
-static struct bytes text_at(lua_State *L, int index)
+struct bytes tx_text_at(lua_State *L, int index)
 {
     size_t len;
     const char *text;
@@ -34,9 +34,9 @@ static struct bytes text_at(lua_State *L, int index)
     return bytes_of(text, len);
 }
 
-static struct bytes path_at(lua_State *L, int index)
+struct bytes tx_path_at(lua_State *L, int index)
 {
-    struct bytes path = text_at(L, index);
+    struct bytes path = tx_text_at(L, index);
     int err = path_check(path);
 
     if (err == ERR_TOO_LARGE) fault_raise(L, err, "a path is longer than %d bytes",
@@ -45,17 +45,17 @@ static struct bytes path_at(lua_State *L, int index)
     return path;
 }
 
-static struct bytes child_at(lua_State *L, int index)
+struct bytes tx_child_at(lua_State *L, int index)
 {
-    struct bytes path = path_at(L, index);
+    struct bytes path = tx_path_at(L, index);
 
     if (path_is_root(path)) fault_raise(L, ERR_BAD_PATH, "the root has no siblings");
     return path;
 }
 
-static struct bytes data_at(lua_State *L, int index)
+struct bytes tx_data_at(lua_State *L, int index)
 {
-    return lua_isnoneornil(L, index) ? (struct bytes){ 0 } : text_at(L, index);
+    return lua_isnoneornil(L, index) ? (struct bytes){ 0 } : tx_text_at(L, index);
 }
 
 /* An option that does not exist must not be overlooked. */
@@ -98,10 +98,18 @@ static int64_t version_at(lua_State *L, int index)
     return version;
 }
 
-static void raise_if(lua_State *L, int err, int path_index)
+void tx_raise_if(lua_State *L, int err, int path_index)
 {
     if (err == 0) return;
     fault_raise(L, err, "%s: %s", lua_tostring(L, path_index), error_text(err));
+}
+
+/* For the one without a session this says more than its code does. */
+void tx_raise_no_session(lua_State *L, int path_index)
+{
+    if (tx_run_of(L)->tx->session != 0) return;
+    fault_raise(L, ERR_SESSION_EXPIRED, "%s: an ephemeral node needs a session",
+                lua_tostring(L, path_index));
 }
 
 static void raise_read_only(lua_State *L, const char *what)
@@ -118,14 +126,14 @@ static void push_bytes(lua_State *L, struct bytes s)
 
 static int tx_object_now(lua_State *L)
 {
-    lua_pushinteger(L, run_of(L)->tx->time_ms);
+    lua_pushinteger(L, tx_run_of(L)->tx->time_ms);
     return 1;
 }
 
 static bool read_node(lua_State *L, struct node *n)
 {
-    struct tx_run *run = run_of(L);
-    struct bytes path = path_at(L, 2);
+    struct tx_run *run = tx_run_of(L);
+    struct bytes path = tx_path_at(L, 2);
 
     sandbox_charge(L, TX_READ_FUEL);
     return tx_read(run->tx, path, n);
@@ -207,8 +215,8 @@ static bool step(lua_State *L, struct tx_run *run, struct bytes parent,
 
 static int tx_object_children(lua_State *L)
 {
-    struct tx_run *run = run_of(L);
-    struct bytes path = path_at(L, 2), after = data_at(L, 3);
+    struct tx_run *run = tx_run_of(L);
+    struct bytes path = tx_path_at(L, 2), after = tx_data_at(L, 3);
     lua_Integer limit = luaL_optinteger(L, 4, LIST_COUNT_MAX), count = 0;
 
     if (limit < 0 || limit > (lua_Integer) LIST_COUNT_MAX) {
@@ -225,9 +233,8 @@ static int tx_object_children(lua_State *L)
     return 1;
 }
 
-/* Pushes the path of the child of `parent` next to run->name, or nil. */
-static int push_neighbour(lua_State *L, struct tx_run *run, struct bytes parent,
-                          enum kv_direction direction)
+int tx_push_neighbour(lua_State *L, struct tx_run *run, struct bytes parent,
+                      enum kv_direction direction)
 {
     if (step(L, run, parent, direction)) {
         path_join(&run->other, parent, buf_bytes(&run->name));
@@ -240,20 +247,20 @@ static int push_neighbour(lua_State *L, struct tx_run *run, struct bytes parent,
 
 static int push_end(lua_State *L, enum kv_direction direction)
 {
-    struct tx_run *run = run_of(L);
+    struct tx_run *run = tx_run_of(L);
 
     buf_clear(&run->name);
-    return push_neighbour(L, run, path_at(L, 2), direction);
+    return tx_push_neighbour(L, run, tx_path_at(L, 2), direction);
 }
 
 static int push_sibling(lua_State *L, enum kv_direction direction)
 {
-    struct tx_run *run = run_of(L);
-    struct bytes path = child_at(L, 2);
+    struct tx_run *run = tx_run_of(L);
+    struct bytes path = tx_child_at(L, 2);
 
     buf_clear(&run->name);
     buf_put_bytes_raw(&run->name, path_name(path));
-    return push_neighbour(L, run, path_parent(path), direction);
+    return tx_push_neighbour(L, run, path_parent(path), direction);
 }
 
 static int tx_object_first(lua_State *L)
@@ -279,8 +286,8 @@ static int tx_object_previous(lua_State *L)
 /* The first child whose name begins so: the name itself, else the one behind it. */
 static int tx_object_find(lua_State *L)
 {
-    struct tx_run *run = run_of(L);
-    struct bytes path = path_at(L, 2), prefix = text_at(L, 3);
+    struct tx_run *run = tx_run_of(L);
+    struct bytes path = tx_path_at(L, 2), prefix = tx_text_at(L, 3);
     struct node n;
 
     buf_clear(&run->name);
@@ -304,10 +311,10 @@ static int tx_object_find(lua_State *L)
 
 static int tx_object_owned(lua_State *L)
 {
-    struct tx_run *run = run_of(L);
-    struct bytes path = path_at(L, 2), after = { 0 };
+    struct tx_run *run = tx_run_of(L);
+    struct bytes path = tx_path_at(L, 2), after = { 0 };
 
-    if (!lua_isnoneornil(L, 3)) after = path_at(L, 3);
+    if (!lua_isnoneornil(L, 3)) after = tx_path_at(L, 3);
     sandbox_charge(L, TX_READ_FUEL);
     if (run->call->session != 0 &&
         tx_owned_next(run->tx, run->call->session, path, after, &run->name)) {
@@ -362,39 +369,37 @@ static struct tx_creation creation_at(lua_State *L, int index)
 
 static int tx_object_create(lua_State *L)
 {
-    struct tx_run *run = run_of(L);
-    struct bytes path = text_at(L, 2), data = data_at(L, 3);
+    struct tx_run *run = tx_run_of(L);
+    struct bytes path = tx_text_at(L, 2), data = tx_data_at(L, 3);
     const struct tx_creation how = creation_at(L, 4);
     int err;
 
     sandbox_charge(L, TX_WRITE_FUEL);
     err = tx_create_as(run->tx, path, data, &how, &run->name);
-    if (err == ERR_SESSION_EXPIRED && run->tx->session == 0) {
-        fault_raise(L, err, "%s: an ephemeral node needs a session", lua_tostring(L, 2));
-    }
-    raise_if(L, err, 2);
+    if (err == ERR_SESSION_EXPIRED) tx_raise_no_session(L, 2);
+    tx_raise_if(L, err, 2);
     push_bytes(L, buf_bytes(&run->name));
     return 1;
 }
 
 static int tx_object_touch(lua_State *L)
 {
-    struct tx_run *run = run_of(L);
-    struct bytes path = path_at(L, 2);
+    struct tx_run *run = tx_run_of(L);
+    struct bytes path = tx_path_at(L, 2);
 
     sandbox_charge(L, TX_WRITE_FUEL);
-    raise_if(L, tx_touch(run->tx, path), 2);
+    tx_raise_if(L, tx_touch(run->tx, path), 2);
     return 0;
 }
 
 static int tx_object_delete_tree(lua_State *L)
 {
-    struct tx_run *run = run_of(L);
-    struct bytes path = path_at(L, 2);
+    struct tx_run *run = tx_run_of(L);
+    struct bytes path = tx_path_at(L, 2);
     struct tx_deleted deleted;
 
     sandbox_charge(L, TX_WRITE_FUEL);
-    raise_if(L, tx_delete_tree(run->tx, path, false, &deleted), 2);
+    tx_raise_if(L, tx_delete_tree(run->tx, path, false, &deleted), 2);
     sandbox_charge(L, deleted.nodes * TX_WRITE_FUEL / 2);
     lua_pushinteger(L, (lua_Integer) deleted.nodes);
     return 1;
@@ -402,23 +407,23 @@ static int tx_object_delete_tree(lua_State *L)
 
 static int tx_object_set(lua_State *L)
 {
-    struct tx_run *run = run_of(L);
-    struct bytes path = path_at(L, 2), data = data_at(L, 3);
+    struct tx_run *run = tx_run_of(L);
+    struct bytes path = tx_path_at(L, 2), data = tx_data_at(L, 3);
     int64_t version = version_at(L, 4);
 
     sandbox_charge(L, TX_WRITE_FUEL);
-    raise_if(L, tx_set(run->tx, path, data, version), 2);
+    tx_raise_if(L, tx_set(run->tx, path, data, version), 2);
     return 0;
 }
 
 static int tx_object_delete(lua_State *L)
 {
-    struct tx_run *run = run_of(L);
-    struct bytes path = path_at(L, 2);
+    struct tx_run *run = tx_run_of(L);
+    struct bytes path = tx_path_at(L, 2);
     int64_t version = version_at(L, 3);
 
     sandbox_charge(L, TX_WRITE_FUEL);
-    raise_if(L, tx_delete(run->tx, path, version), 2);
+    tx_raise_if(L, tx_delete(run->tx, path, version), 2);
     return 0;
 }
 
@@ -437,10 +442,10 @@ static bool is_word(struct bytes text)
 /* fail([code,] message [, details]): a code is a word, and a message stands behind it. */
 static int tx_object_fail(lua_State *L)
 {
-    (void) run_of(L);
+    (void) tx_run_of(L);
     luaL_checktype(L, 2, LUA_TSTRING);
     lua_settop(L, 4);
-    if (lua_type(L, 3) != LUA_TSTRING || !is_word(text_at(L, 2))) fault_refuse(L, 2, 3);
+    if (lua_type(L, 3) != LUA_TSTRING || !is_word(tx_text_at(L, 2))) fault_refuse(L, 2, 3);
 
     lua_createtable(L, 0, 2);
     lua_pushvalue(L, 2);
@@ -453,7 +458,7 @@ static int tx_object_fail(lua_State *L)
 
 static int tx_object_wait(lua_State *L)
 {
-    struct tx_run *run = run_of(L);
+    struct tx_run *run = tx_run_of(L);
     int top = lua_gettop(L);
 
     if (run->tx->read_only) raise_read_only(L, "wait");
@@ -461,7 +466,7 @@ static int tx_object_wait(lua_State *L)
         fault_raise(L, ERR_TOO_LARGE, "wait: more than %d paths", TX_WAIT_PATHS_MAX);
     }
     buf_clear(run->wait_paths);
-    for (int i = 2; i <= top; i++) buf_put_bytes(run->wait_paths, path_at(L, i));
+    for (int i = 2; i <= top; i++) buf_put_bytes(run->wait_paths, tx_path_at(L, i));
     tx_object_push_wait(L);
     return 1;
 }
@@ -476,9 +481,9 @@ bool tx_object_is_wait(lua_State *L, int index)
 
 static int tx_object_call(lua_State *L)
 {
-    struct tx_run *run = run_of(L);
+    struct tx_run *run = tx_run_of(L);
 
-    (void) text_at(L, 2);
+    (void) tx_text_at(L, 2);
     lua_settop(L, 3);
     sandbox_charge(L, TX_CALL_FUEL);
     run->call_other(L, run);
@@ -492,7 +497,7 @@ void tx_object_push_wait(lua_State *L)
 
 /* --- the object --- */
 
-static void push_id(lua_State *L, const struct tx_run *run)
+void tx_push_id(lua_State *L, const struct tx_run *run)
 {
     char id[48];
     int len;
@@ -510,14 +515,14 @@ static void push_id(lua_State *L, const struct tx_run *run)
 /* Upvalue: the methods. The few values are made when they are asked for. */
 static int tx_object_index(lua_State *L)
 {
-    struct tx_run *run = run_of(L);
+    struct tx_run *run = tx_run_of(L);
     const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
 
     lua_settop(L, 2);
     lua_pushvalue(L, 2);
     if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL) return 1;
     if (strcmp(name, "id") == 0) {
-        push_id(L, run);
+        tx_push_id(L, run);
     } else if (strcmp(name, "session") == 0) {
         lua_pushinteger(L, (lua_Integer) run->call->session);
     } else if (strcmp(name, "zxid") == 0) {
@@ -537,6 +542,8 @@ static const luaL_Reg METHODS[] = {
     { "wait", tx_object_wait },       { "owned", tx_object_owned },
     { "call", tx_object_call },       { "check", tx_object_check },
     { "touch", tx_object_touch },     { "delete_tree", tx_object_delete_tree },
+    { "place", tx_object_place },     { "enter", tx_object_enter },
+    { "leave", tx_object_leave },
     { NULL, NULL },
 };
 

@@ -21,6 +21,11 @@
  *     tx:owned(path [, after])  path of the first ephemeral node below `path` that the
  *                          caller's session owns, behind `after` if given; or nil
  *
+ *     tx:place(path)       this call's place in the queue at `path`, nil if it has none, and
+ *                          the place just before it (without one: the last), or nil
+ *     tx:enter(path [, data])  takes a place, with this data, unless it has one; the place
+ *     tx:leave(path)       gives the place up, if it has one. The queue's tree: line.c
+ *
  *     tx:create(path, data [, {ephemeral, sequential, parents, container, ttl, linger}])
  *                          the path created. container: it goes with its last child; ttl:
  *                          when not changed for so many ms; linger: an ephemeral one stays

@@ -28,28 +28,11 @@ local election <const> = {}
 local VALUE_BYTES_MAX <const> = 4096 -- so that a page of candidates fits an answer
 local PAGE_MAX <const> = 200
 local EPHEMERAL <const> = { ephemeral = true, parents = true }
-local NUMBERED <const> = { ephemeral = true, parents = true, sequential = true }
 
 local function check_value(tx, value)
   if value and #value > VALUE_BYTES_MAX then
     tx:fail("value is longer than " .. VALUE_BYTES_MAX .. " bytes")
   end
-end
-
--- The node where a call notes which place in the queue it took.
-local function note(tx, args)
-  return args.path .. "/calls/" .. tx.id
-end
-
-local function enter(tx, args)
-  local place <const> = tx:create(args.path .. "/queue/", args.value, NUMBERED)
-  tx:create(note(tx, args), place, EPHEMERAL)
-  return place
-end
-
-local function leave(tx, args, place)
-  tx:delete(place)
-  tx:delete(note(tx, args))
 end
 
 -- The place whose turn it is, whoever stands before it; nil: the first one's.
@@ -58,15 +41,12 @@ local function find_heir(tx, path)
   return heir and tx:exists(heir) and heir
 end
 
--- Who must go before the candidate at `mine` (nil: a new one) can lead; nil: nobody.
-local function find_blocker(tx, path, mine)
+-- Who must go before the candidate at `mine` (nil: a new one), behind `before`, can lead;
+-- nil: nobody.
+local function find_blocker(tx, path, mine, before)
   local leader <const>, heir <const> = path .. "/leader", find_heir(tx, path)
-  local ahead = nil
-  if not mine then
-    ahead = tx:last(path .. "/queue")
-  elseif mine ~= heir then
-    ahead = tx:previous(mine) or heir
-  end
+  local ahead = before
+  if mine and mine == heir then ahead = nil elseif mine then ahead = before or heir end
   return ahead or tx:exists(leader) and leader or nil
 end
 
@@ -112,21 +92,21 @@ end
 function election.campaign(tx, args)
   tx:check(args, { path = "path", value = "string?", try = "boolean?" })
   check_value(tx, args.value)
-  local mine <const> = tx:get(note(tx, args)) -- the place an earlier run of this call took
-  local blocker <const> = find_blocker(tx, args.path, mine)
+  local mine <const>, before <const> = tx:place(args.path)
+  local blocker <const> = find_blocker(tx, args.path, mine, before)
 
   if not blocker then
-    if mine then leave(tx, args, mine) end
+    if mine then tx:leave(args.path) end
     return take_office(tx, args)
   end
   if args.try then return nil end
-  return tx:wait(blocker, mine or enter(tx, args)) -- run me again when one of them changes
+  local place <const> = mine or tx:enter(args.path, args.value)
+  return tx:wait(blocker, place) -- run me again when one of them changes
 end
 
 --- The campaign timed out or was withdrawn before it was won: leave the queue.
 function election.cancel(tx, args)
-  local mine <const> = tx:get(note(tx, args))
-  if mine then leave(tx, args, mine) end
+  tx:leave(args.path)
 end
 
 --- Show another value. Refused with the present leader as details when the token does not

@@ -15,7 +15,6 @@ local id <const> = {}
 local COUNT_MAX <const> = 1000000000
 local SIZE_MAX <const> = 1024 -- of a pool: the lowest free number is looked for one by one
 local EPHEMERAL <const> = { ephemeral = true, parents = true }
-local NUMBERED <const> = { ephemeral = true, parents = true, sequential = true }
 
 local function highest(tx, path)
   local text <const> = tx:get(path)
@@ -56,22 +55,6 @@ local function find_free(tx, path, size)
   return number < size and number or nil
 end
 
--- The node where a call notes which place in the queue it took.
-local function note(tx, args)
-  return args.path .. "/calls/" .. tx.id
-end
-
-local function enter(tx, args)
-  local place <const> = tx:create(args.path .. "/queue/", nil, NUMBERED)
-  tx:create(note(tx, args), place, EPHEMERAL)
-end
-
-local function leave(tx, args, place)
-  if not place then return end
-  tx:delete(place)
-  tx:delete(note(tx, args))
-end
-
 --- A number of 0 .. size - 1 while this session lives, waiting for one if need be: for
 -- shards, worker numbers, ports.
 -- @param args.path  the pool's directory, created on first use
@@ -84,24 +67,21 @@ function id.lease(tx, args)
   if args.size < 1 or args.size > SIZE_MAX then
     tx:fail("size must be 1 to " .. SIZE_MAX)
   end
-  local mine <const> = tx:get(note(tx, args)) -- the place an earlier run of this call took
-  local ahead
-  if mine then ahead = tx:previous(mine) else ahead = tx:last(args.path .. "/queue") end
-
+  local mine <const>, ahead <const> = tx:place(args.path)
   local number <const> = not ahead and find_free(tx, args.path, args.size) or nil
   if number then
-    leave(tx, args, mine)
+    if mine then tx:leave(args.path) end
     local node <const> = tx:create(lease_of(args.path, number), nil, EPHEMERAL)
     return { number = number, path = node, token = tx.zxid }
   end
   if args.try then return nil end
-  if not mine then enter(tx, args) end
+  if not mine then tx:enter(args.path) end
   return tx:wait(ahead or args.path .. "/leases")
 end
 
 --- The call timed out or was withdrawn before it had a number: leave the queue.
 function id.cancel(tx, args)
-  leave(tx, args, tx:get(note(tx, args)))
+  tx:leave(args.path)
 end
 
 --- Give a leased number back. Doing it twice is no error.

@@ -23,23 +23,6 @@
 local lock <const> = {}
 
 local DELAY_MS <const>, DELAY_MS_MAX <const> = 5000, 60000
-local EPHEMERAL <const> = { ephemeral = true, parents = true }
-local NUMBERED <const> = { ephemeral = true, parents = true, sequential = true }
-
--- The node where a call notes which place in the queue it took.
-local function note(tx, args)
-  return args.path .. "/calls/" .. tx.id
-end
-
-local function enter(tx, args)
-  local place <const> = tx:create(args.path .. "/queue/", tx.id, NUMBERED)
-  tx:create(note(tx, args), place, EPHEMERAL)
-end
-
-local function leave(tx, args, place)
-  tx:delete(place)
-  tx:delete(note(tx, args))
-end
 
 -- The session that holds the lock; nil: none does, also when the holder's node lingers.
 local function held_by(tx, holder)
@@ -82,31 +65,27 @@ function lock.acquire(tx, args)
   if args.delay and args.delay > DELAY_MS_MAX then
     tx:fail("delay must be 0 to " .. DELAY_MS_MAX .. " milliseconds")
   end
-  local holder <const>, queue <const> = args.path .. "/holder", args.path .. "/queue"
-  local mine <const> = tx:get(note(tx, args)) -- the place an earlier run of this call took
+  local holder <const> = args.path .. "/holder"
 
   if args.reentrant and held_by(tx, holder) == tx.session then
-    if mine then leave(tx, args, mine) end
+    tx:leave(args.path)
     return hold_again(tx, holder)
   end
 
-  local ahead = nil
-  if mine then ahead = tx:previous(mine) else ahead = tx:last(queue) end
-
+  local mine <const>, ahead <const> = tx:place(args.path)
   if not ahead and not tx:exists(holder) then
-    if mine then leave(tx, args, mine) end
+    if mine then tx:leave(args.path) end
     return grant(tx, args, holder)
   end
 
   if args.try then return nil end
-  if not mine then enter(tx, args) end
+  if not mine then tx:enter(args.path, tx.id) end
   return tx:wait(ahead or holder) -- run me again when it changes
 end
 
 --- The call timed out or was withdrawn before it was granted: leave the queue.
 function lock.cancel(tx, args)
-  local mine <const> = tx:get(note(tx, args))
-  if mine then leave(tx, args, mine) end
+  tx:leave(args.path)
 end
 
 --- Give the lock back. Giving it back twice is no error.

@@ -1,7 +1,7 @@
 -- queue.lua -- items for whoever comes first, in order; with priorities, bounds and claims.
 --
 -- Tree      <path>/items/500-0000000042  an item: its priority, then its number
---           <path>/takers/0000000042     ephemeral; a waiting call's place; the lowest is
+--           <path>/queue/0000000042      ephemeral; a waiting call's place; the lowest is
 --                                        next
 --           <path>/calls/<call id>       ephemeral; the path of that call's place
 --           <path>/claimed/<item>        an item that somebody works on ...
@@ -22,24 +22,7 @@ local PRIORITY <const>, PRIORITY_MAX <const> = 500, 999
 local VALUE_BYTES_MAX <const> = 1000000 -- so that an answer with a value fits a message
 local PARENTS <const> = { parents = true }
 local EPHEMERAL <const> = { ephemeral = true, parents = true }
-local NUMBERED <const> = { ephemeral = true, parents = true, sequential = true }
 local ITEM <const> = { parents = true, sequential = true }
-
--- The node where a call notes which place it took.
-local function note(tx, args)
-  return args.path .. "/calls/" .. tx.id
-end
-
-local function enter(tx, args)
-  local place <const> = tx:create(args.path .. "/takers/", nil, NUMBERED)
-  tx:create(note(tx, args), place, EPHEMERAL)
-end
-
-local function leave(tx, args, place)
-  if not place then return end
-  tx:delete(place)
-  tx:delete(note(tx, args))
-end
 
 local function size(tx, directory)
   local stat <const> = tx:stat(directory)
@@ -93,17 +76,15 @@ end
 -- Hands the next item to `give`, or waits for one; nil when it may not wait.
 local function serve(tx, args, give)
   local path <const> = args.path
-  local mine <const> = tx:get(note(tx, args)) -- the place an earlier run of this call took
-  local ahead
-  if mine then ahead = tx:previous(mine) else ahead = tx:last(path .. "/takers") end
+  local mine <const>, ahead <const> = tx:place(path)
   local item <const> = not ahead and find_item(tx, path)
 
   if item then
-    leave(tx, args, mine)
+    if mine then tx:leave(path) end
     return give(tx, path, item)
   end
   if args.try then return nil end
-  if not mine then enter(tx, args) end
+  if not mine then tx:enter(path) end
   if ahead then return tx:wait(ahead) end
   return tx:wait(path .. "/items", path .. "/claims")
 end
@@ -181,7 +162,7 @@ end
 
 --- The call timed out or was withdrawn before it was served: leave the line.
 function queue.cancel(tx, args)
-  leave(tx, args, tx:get(note(tx, args)))
+  tx:leave(args.path)
 end
 
 --- What there is.
@@ -192,7 +173,7 @@ function queue.peek(tx, args)
   tx:check(args, { path = "path" })
   local path <const>, item <const> = args.path, find_item(tx, args.path)
   return { size = size(tx, path .. "/items"), claimed = size(tx, path .. "/claimed"),
-           waiting = size(tx, path .. "/takers"), next = item and tx:get(item) }
+           waiting = size(tx, path .. "/queue"), next = item and tx:get(item) }
 end
 
 return queue

@@ -19,23 +19,6 @@
 local rwlock <const> = {}
 
 local EPHEMERAL <const> = { ephemeral = true, parents = true }
-local NUMBERED <const> = { ephemeral = true, parents = true, sequential = true }
-
--- The node where a call notes which place in the queue it took.
-local function note(tx, args)
-  return args.path .. "/calls/" .. tx.id
-end
-
-local function enter(tx, args, what)
-  local place <const> = tx:create(args.path .. "/queue/", what, NUMBERED)
-  tx:create(note(tx, args), place, EPHEMERAL)
-end
-
-local function leave(tx, args, place)
-  if not place then return end
-  tx:delete(place)
-  tx:delete(note(tx, args))
-end
 
 local function grant(tx, node)
   return { path = tx:create(node, nil, EPHEMERAL), token = tx.zxid }
@@ -50,17 +33,15 @@ local function obstacle(tx, path, writes)
 end
 
 local function acquire(tx, args, what, node)
-  local mine <const> = tx:get(note(tx, args)) -- the place an earlier run of this call took
-  local ahead
-  if mine then ahead = tx:previous(mine) else ahead = tx:last(args.path .. "/queue") end
-  ahead = ahead or obstacle(tx, args.path, what == "write")
+  local mine <const>, before <const> = tx:place(args.path)
+  local ahead <const> = before or obstacle(tx, args.path, what == "write")
 
   if not ahead then
-    leave(tx, args, mine)
+    if mine then tx:leave(args.path) end
     return grant(tx, node)
   end
   if args.try then return nil end
-  if not mine then enter(tx, args, what) end
+  if not mine then tx:enter(args.path, what) end
   return tx:wait(ahead)
 end
 
@@ -163,7 +144,7 @@ end
 
 --- The call timed out or was withdrawn before it was granted.
 function rwlock.cancel(tx, args, name)
-  if name ~= "upgrade" then return leave(tx, args, tx:get(note(tx, args))) end
+  if name ~= "upgrade" then return tx:leave(args.path) end
   local mark <const> = directory_of_reader(tx, args.path) .. "/upgrade"
   if tx:get(mark) == tx.id then tx:delete(mark) end
 end

@@ -14,23 +14,6 @@ local semaphore <const> = {}
 
 local HOLDERS_MAX <const> = 400 -- each grant adds them up
 local EPHEMERAL <const> = { ephemeral = true, parents = true }
-local NUMBERED <const> = { ephemeral = true, parents = true, sequential = true }
-
--- The node where a call notes which place in the queue it took.
-local function note(tx, args)
-  return args.path .. "/calls/" .. tx.id
-end
-
-local function enter(tx, args)
-  local place <const> = tx:create(args.path .. "/queue/", nil, NUMBERED)
-  tx:create(note(tx, args), place, EPHEMERAL)
-end
-
-local function leave(tx, args, place)
-  if not place then return end
-  tx:delete(place)
-  tx:delete(note(tx, args))
-end
 
 local function limit_of(tx, path)
   return math.tointeger(tonumber(tx:get(path) or ""))
@@ -84,26 +67,23 @@ end
 -- @return {path = string, token = integer}  what to put into a guard, and into release
 function semaphore.acquire(tx, args)
   check_acquire(tx, args)
-  local mine <const> = tx:get(note(tx, args)) -- the place an earlier run of this call took
+  local mine <const>, ahead <const> = tx:place(args.path)
   if not mine then open(tx, args) end -- later the limit may be another: then it waits
   local limit <const>, weight <const> = limit_of(tx, args.path), args.weight or 1
-  local ahead
-  if mine then ahead = tx:previous(mine) else ahead = tx:last(args.path .. "/queue") end
-
   local sum <const>, count <const> = used(tx, args.path)
   if not ahead and sum + weight <= limit and count < HOLDERS_MAX then
-    leave(tx, args, mine)
+    if mine then tx:leave(args.path) end
     return grant(tx, args, weight)
   end
   if args.try then return nil end
-  if not mine then enter(tx, args) end
+  if not mine then tx:enter(args.path) end
   if ahead then return tx:wait(ahead) end
   return tx:wait(args.path .. "/holders", args.path)
 end
 
 --- The call timed out or was withdrawn before it was granted: leave the queue.
 function semaphore.cancel(tx, args)
-  leave(tx, args, tx:get(note(tx, args)))
+  tx:leave(args.path)
 end
 
 --- Give a part back. Giving it back twice is no error.

@@ -151,7 +151,7 @@ def no_item_is_lost_or_taken_twice():
 @rule
 def nothing_is_left_behind():
     with cluster.connect(cluster.leader()) as c:
-        for directory in ("/l/queue", "/l/calls", "/e/queue", "/e/calls", "/q/takers",
+        for directory in ("/l/queue", "/l/calls", "/e/queue", "/e/calls", "/q/queue",
                           "/q/calls", "/q/items"):
             same(c.call("children", directory)["children"], [], directory)
         same(c.call("children", "/l")["children"], ["calls", "queue"], "/l")

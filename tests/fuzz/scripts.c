@@ -69,6 +69,7 @@ static const char *const FUNCTIONS[] = { "string.byte", "string.char", "string.f
     "tostring", "type", "array", "map", "binary", "f" };
 static const char *const METHODS[] = { "now", "exists", "get", "stat", "children", "first",
     "last", "next", "previous", "find", "owned", "create", "set", "delete", "touch",
+    "place", "enter", "leave",
     "delete_tree", "check", "fail", "call", "wait" };
 static const char *const OPERATORS[] = { "+", "-", "*", "/", "//", "%", "^", "..", "==", "<",
     "<=", "~=", "and", "or", "&", "|", "~", "<<", ">>" };

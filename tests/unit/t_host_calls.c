@@ -207,6 +207,50 @@ static void owned_finds_what_the_session_holds(void)
     bench_fini(&b);
 }
 
+static const char LINE[] =
+    "line = function(tx, p) local none, last = tx:place(p) local mine = tx:enter(p, 'me') "
+    "local again = tx:enter(p) local found, ahead = tx:place(p) "
+    "return array { none or 0, last or 0, mine, again, found, ahead or 0, tx:get(mine), "
+    "tx:get(p .. '/calls/' .. tx.id), tx:stat(mine).ephemeralOwner, "
+    "tx:stat(p .. '/calls/' .. tx.id).ephemeralOwner } end, "
+    "pass = function(tx, p) tx:leave(p) tx:enter(p) tx:leave(p) tx:leave(p) "
+    "return array { tx:place(p) or 0, #tx:children(p .. '/queue'), "
+    "#tx:children(p .. '/calls') } end, "
+    "lost = function(tx, p) tx:delete(tx:enter(p)) tx:leave(p) "
+    "return #tx:children(p .. '/calls') end, "
+    "false_note = function(tx, p) tx:enter(p) tx:set(p .. '/calls/' .. tx.id, 'x') "
+    "return tx:place(p) end, ";
+
+static void a_call_has_one_place_in_a_queue(void)
+{
+    fresh();
+    bench_session_open(&b, 8);
+    put("o", LINE);
+    STR(call("o.line", "'/q'"),
+        "[0, 0, \"/q/queue/0000000000\", \"/q/queue/0000000000\", "
+        "\"/q/queue/0000000000\", 0, \"me\", \"/q/queue/0000000000\", 7, 7]");
+    STR(bench_text(&b, bench_call(&b, 8, "o.line", "'/q'")),
+        "[0, \"/q/queue/0000000000\", \"/q/queue/0000000001\", \"/q/queue/0000000001\", "
+        "\"/q/queue/0000000001\", \"/q/queue/0000000000\", \"me\", "
+        "\"/q/queue/0000000001\", 8, 8]");
+    STR(call("o.pass", "'/q'"), "[0, 2, 2]");
+    STR(call("o.lost", "'/q'"), "2");
+    bench_fini(&b);
+}
+
+static void a_queue_says_why_it_refuses(void)
+{
+    fresh();
+    put("o", LINE);
+    OK(has(call("o.line", "'/'"), "the root is nobody's directory"));
+    OK(has(call("o.line", "'q'"), "q: "));
+    OK(has(call("o.false_note", "'/q'"), "x: "));
+    OK(has(bench_text(&b, bench_call(&b, 0, "o.line", "'/q'")),
+           "an ephemeral node needs a session"));
+    OK(has(bench_query(&b, "o.line", "'/q'"), "read_only: "));
+    bench_fini(&b);
+}
+
 static void find_looks_for_the_beginning_of_a_name(void)
 {
     fresh();
@@ -322,6 +366,8 @@ int main(void)
     TEST(what_cannot_be_called_is_told);
     TEST(a_query_calls_to_read_only);
     TEST(owned_finds_what_the_session_holds);
+    TEST(a_call_has_one_place_in_a_queue);
+    TEST(a_queue_says_why_it_refuses);
     TEST(find_looks_for_the_beginning_of_a_name);
     TEST(a_code_is_a_word_with_a_message_behind_it);
     TEST(one_that_goes_over_too_often_rests);

@@ -170,6 +170,7 @@ static void tx_survives_any_arguments(void)
 {
     static const char *const names[] = { "now", "exists", "get", "stat", "children", "first",
         "last", "next", "previous", "find", "owned", "create", "set", "delete", "touch",
+        "place", "enter", "leave",
         "delete_tree", "check", "fail", "call", "wait" };
     char body[500];
 
