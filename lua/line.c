@@ -41,21 +41,36 @@ static struct tx_run *find_place(lua_State *L)
     return run;
 }
 
+/* Pushes the last place, or nil. Most queues are empty, and a node's count of children is
+ * cheaper than to look for the last one where many came and went. */
+static void push_last(lua_State *L, struct tx_run *run)
+{
+    struct node queue;
+
+    push_below(L, "/queue");
+    sandbox_charge(L, TX_READ_FUEL);
+    if (tx_read(run->tx, tx_path_at(L, -1), &queue) && queue.children > 0) {
+        buf_clear(&run->name);
+        (void) tx_push_neighbour(L, run, tx_text_at(L, -1), KV_BACKWARD);
+    } else {
+        lua_pushnil(L);
+    }
+}
+
 int tx_object_place(lua_State *L)
 {
     struct tx_run *run = find_place(L);
+    struct bytes place;
 
-    buf_clear(&run->name);
     if (lua_isnil(L, AT_PLACE)) {
-        push_below(L, "/queue");
-        (void) tx_push_neighbour(L, run, tx_path_at(L, -1), KV_BACKWARD);
+        push_last(L, run);
         lua_remove(L, -2);
-    } else {
-        struct bytes place = tx_text_at(L, AT_PLACE);
-
-        buf_put_bytes_raw(&run->name, path_name(place));
-        (void) tx_push_neighbour(L, run, path_parent(place), KV_BACKWARD);
+        return 2;
     }
+    place = tx_text_at(L, AT_PLACE);
+    buf_clear(&run->name);
+    buf_put_bytes_raw(&run->name, path_name(place));
+    (void) tx_push_neighbour(L, run, path_parent(place), KV_BACKWARD);
     return 2;
 }
 
