@@ -41,8 +41,8 @@ static struct tx_run *find_place(lua_State *L)
     return run;
 }
 
-/* Pushes the last place, or nil. Most queues are empty, and a node's count of children is
- * cheaper than to look for the last one where many came and went. */
+/* Pushes the last place, or nil. Most queues are empty, and a node's count of children
+ * tells so without a seek among those that came and went. */
 static void push_last(lua_State *L, struct tx_run *run)
 {
     struct node queue;
