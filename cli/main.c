@@ -141,9 +141,10 @@
     "promoted by themselves."
 
 #define MEMBER_REMOVE_HELP                                                                  \
-    "The server stops when it hears of it. It is refused when the voters that are left\n"   \
-    "could not decide anything at present. Its directory is of no more use: to come back it\n" \
-    "joins anew. A leader hands over first; no request fails."
+    "It is refused when the voters that are left could not decide anything at present. A\n"  \
+    "leader hands over first; no request fails. The removed server ends by itself once the\n" \
+    "others can go on without it. Its directory is of no more use then: to come back it joins\n" \
+    "anew."
 
 #define MEMBER_REPLACE_HELP                                                                 \
     "Start the new server with --join; this waits until it votes, for --timeout at most, and\n" \

@@ -32,6 +32,7 @@ struct admin {
     uint64_t tag, generation, asked_us;
     bool loose; /* something asked for may still happen, whatever came of it */
     struct roster rosters[ROSTERS_MAX]; /* B1, by number */
+    uint64_t slots[ROSTERS_MAX];        /* where each was chosen */
     uint32_t newest;
     struct { struct ballot ballot; nodes_set voters; } ballots[BALLOTS_MAX]; /* B2 */
     uint32_t ballots_count;
@@ -104,6 +105,7 @@ void admin_members(struct server *n)
     }
     if (m->number > w->admin->newest) {
         w->admin->newest = m->number;
+        w->admin->slots[m->number] = replica_status(n->replica).applied;
         w->stats.rosters++;
     }
 }
@@ -274,6 +276,15 @@ void admin_answer(struct world *w, uint64_t tag, int code, struct bytes bytes)
 
 /* --- what to do next --- */
 
+/* It goes by the newest roster, and would also after a crash. */
+static bool knows_newest(const struct server *n)
+{
+    const struct admin *a = n->world->admin;
+
+    return n->up && replica_roster(n->replica)->number == a->newest &&
+           n->disk.chosen_durable >= a->slots[a->newest];
+}
+
 /* A change that only `n` and the dead know of as chosen would be lost with its memory, and
  * with it who is a majority. */
 static bool others_know(const struct world *w, const struct server *n)
@@ -284,8 +295,8 @@ static bool others_know(const struct world *w, const struct server *n)
     for (uint32_t id = 1; id <= w->options.nodes; id++) {
         const struct server *one = &w->nodes[id - 1];
 
-        if (one == n || !one->up || !admin_counts(one)) continue;
-        if (replica_roster(one->replica)->number == m->number) know |= node_bit(id);
+        if (one == n || !admin_counts(one)) continue;
+        if (knows_newest(one)) know |= node_bit(id);
     }
     return nodes_quorum(know, roster_sets(m).voters);
 }
@@ -383,7 +394,7 @@ static bool is_settled(const struct world *w)
     for (uint32_t id = 1; id <= w->options.nodes; id++) {
         const struct server *n = &w->nodes[id - 1];
 
-        if (n->up && replica_roster(n->replica)->number == m->number) know |= node_bit(id);
+        if (knows_newest(n)) know |= node_bit(id);
     }
     return nodes_quorum(know, roster_sets(m).voters);
 }

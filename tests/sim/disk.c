@@ -75,6 +75,7 @@ static void judge_durable(struct server *n, size_t from, size_t end)
         struct blob *b = batch.ptr == NULL ? NULL : blob_new(batch);
 
         if (ballot_cmp(r.promised, d->promised_durable) > 0) d->promised_durable = r.promised;
+        if (r.chosen > d->chosen_durable) d->chosen_durable = r.chosen;
         r.vote.proposal.batch = b;
         checks_vote_durable(n->world, n->id, &r);
         blob_unref(b);
@@ -329,6 +330,7 @@ bool disk_recover(struct world *w, uint32_t node, struct disk_restored *out)
     d->number = s.number;
     d->sum = s.sum;
     d->promised_durable = out->promised;
+    d->chosen_durable = out->chosen;
     collect_votes(n, out, votes);
     put_start(n, ++out->boot);
     free(votes);

@@ -73,6 +73,7 @@ struct disk {
     uint64_t full_until_us;  /* no more space than `room` bytes until then */
     size_t room;
     struct ballot promised_durable; /* for the checks */
+    uint64_t chosen_durable;        /* known as chosen after a crash, too */
 };
 
 struct disk_restored {
