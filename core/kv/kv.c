@@ -3,7 +3,9 @@
 #include <stdlib.h>
 
 #include "core/base/check.h"
+#include "core/kv/gaps.h"
 #include "core/kv/order.h"
+#include "core/kv/seek.h"
 
 enum {
     ROOM_SPARE_MAX = 64,  /* bytes that a shorter value may leave unused where it lies */
@@ -111,25 +113,6 @@ static size_t entry_bytes(const struct kv_entry *e)
     return (size_t) e->key_len + e->value_len;
 }
 
-static struct kv_entry *entry_of_loose(struct list *l)
-{
-    return CONTAINER_OF(l, struct kv_entry, by_loose);
-}
-
-/* Brings what is loose into key order. */
-static void overlay_order(struct kv_overlay *o)
-{
-    struct kv_entry **entries;
-    size_t count = 0;
-
-    if (list_empty(&o->loose)) return;
-    entries = mem_alloc(o->count * sizeof *entries);
-    LIST_EACH(at, &o->loose) entries[count++] = entry_of_loose(at);
-    list_init(&o->loose); /* the links are the tree's from here on */
-    order_insert(&o->root, entries, count);
-    free(entries);
-}
-
 /* Makes `e`, which is in no list, the newest change. */
 static void overlay_stamp(struct kv_overlay *o, struct kv_entry *e, uint64_t stamp)
 {
@@ -232,6 +215,9 @@ static void put_at(struct kv_overlay *o, const struct place *at, struct bytes va
 {
     struct kv_entry *e;
 
+    if (at->old == NULL || at->old->deleted != (value.ptr == NULL)) {
+        seek_note(o, at->key, value.ptr != NULL);
+    }
     if (at->old != NULL && entry_fits(at->old, value.len)) {
         overlay_rewrite(o, at->old, value, stamp);
         return;
@@ -259,8 +245,12 @@ static void delete_at(struct kv_overlay *o, const struct place *at, uint64_t sta
     const struct bytes none = { 0 };
 
     digest_change(o, at->key, none);
-    if (needs_mark(o, at->old)) put_at(o, at, none, false, stamp);
-    else if (at->old != NULL) overlay_remove(o, at->old);
+    if (needs_mark(o, at->old)) {
+        put_at(o, at, none, false, stamp);
+    } else if (at->old != NULL) {
+        seek_note(o, at->key, false);
+        overlay_remove(o, at->old);
+    }
 }
 
 void kv_put(struct kv_overlay *o, struct bytes key, struct bytes value, uint64_t stamp)
@@ -329,6 +319,7 @@ void kv_overlay_clear(struct kv_overlay *o)
         LIST_EACH_SAFE(at, after, &o->by_stamp) entry_free(o, entry_of_stamp(at));
     }
     overlay_empty(o);
+    seek_forget(o);
 }
 
 /* -- Moving --------------------------------------------------------------------------- */
@@ -365,6 +356,7 @@ static void move_entry(void *ctx, struct kv_entry *e)
     digest_change(to, entry_key(e), value);
     if (m->rehash) e->hash = hash_bytes(entry_key(e), to->view.seed);
     old = kv_table_find(&to->table, entry_key(e), e->hash);
+    seek_note(to, entry_key(e), !e->deleted);
     if (e->deleted && !needs_mark(to, old)) {
         if (old != NULL) overlay_remove(to, old);
         entry_free(m->from, e);
@@ -403,6 +395,7 @@ void kv_overlay_hand(struct kv_overlay *from, struct kv_overlay *to)
     CHECK(to->count == 0);
     CHECK(to->pool.large == 0);
     CHECK(to->view.seed == from->view.seed);
+    seek_forget(to);
     to->count = from->count;
     to->bytes = from->bytes;
     to->root = from->root;
@@ -428,51 +421,6 @@ static bool overlay_get(struct kv_view *v, struct bytes key, uint64_t hash,
     if (e == NULL) return below_get(o, key, hash, value);
     if (!e->deleted) *value = entry_value(e);
     return !e->deleted; /* K2 */
-}
-
-/* The own change nearest to `from` with the prefix, deletions included, or NULL. */
-static struct kv_entry *own_next(struct kv_overlay *o, struct bytes prefix,
-                                 struct bytes from, enum kv_direction direction)
-{
-    struct kv_entry *e = order_next(o->root, from, direction);
-
-    if (e == NULL || e->key_len < prefix.len) return NULL;
-    return bytes_equal(bytes_of(e->data, prefix.len), prefix) ? e : NULL;
-}
-
-static bool below_seek(struct kv_overlay *o, struct bytes prefix, struct bytes from,
-                       enum kv_direction direction, struct buf *key)
-{
-    buf_clear(key);
-    return o->below != NULL && kv_seek(o->below, prefix, from, direction, key);
-}
-
-/* Merges the own changes with what is below: `key` holds the nearest key from below until
- * an own one turns out to be nearer. cmp < 0: the own one is. */
-static bool overlay_seek(struct kv_view *v, struct bytes prefix, struct bytes from,
-                         enum kv_direction direction, struct buf *key)
-{
-    struct kv_overlay *o = (struct kv_overlay *) v;
-
-    overlay_order(o);
-
-    struct kv_entry *own = own_next(o, prefix, from, direction);
-    bool below = below_seek(o, prefix, from, direction, key);
-
-    while (own != NULL) {
-        int cmp = below ? bytes_cmp(entry_key(own), buf_bytes(key)) : -1;
-
-        if (direction == KV_BACKWARD && below) cmp = -cmp;
-        if (cmp > 0) return true;
-        if (!own->deleted) {
-            buf_clear(key);
-            buf_put_bytes_raw(key, entry_key(own));
-            return true;
-        }
-        if (cmp == 0) below = below_seek(o, prefix, entry_key(own), direction, key);
-        own = own_next(o, prefix, entry_key(own), direction);
-    }
-    return below;
 }
 
 struct visit {
@@ -524,11 +472,18 @@ void kv_overlay_init(struct kv_overlay *o, struct kv_view *below, uint64_t seed)
     list_init(&o->loose);
 }
 
+void kv_overlay_remember(struct kv_overlay *o)
+{
+    if (o->gaps == NULL) o->gaps = gaps_new(o->view.seed);
+}
+
 void kv_overlay_fini(struct kv_overlay *o)
 {
     kv_overlay_clear(o);
     kv_table_fini(&o->table);
     kv_pool_fini(&o->pool);
+    gaps_free(o->gaps);
+    o->gaps = NULL;
 }
 
 static void check_stamps(const struct kv_overlay *o)
@@ -579,7 +534,7 @@ static void check_entries(const struct kv_overlay *o)
     CHECK(large == o->pool.large);
 }
 
-void kv_overlay_check(const struct kv_overlay *o)
+void kv_overlay_check(struct kv_overlay *o)
 {
     size_t loose = loose_count(o);
 
@@ -587,4 +542,5 @@ void kv_overlay_check(const struct kv_overlay *o)
     CHECK(order_check(o->root) + loose == o->count);
     check_entries(o);
     check_stamps(o);
+    seek_check(o);
 }

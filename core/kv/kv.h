@@ -79,6 +79,7 @@ static inline struct bytes kv_id_key(uint8_t room[KV_ID_KEY_BYTES], char kind, u
 }
 
 struct kv_entry; /* internal */
+struct kv_gaps;  /* internal */
 
 struct kv_overlay {
     struct kv_view view;   /* first: &overlay->view is the view of it with all below */
@@ -93,10 +94,15 @@ struct kv_overlay {
     struct kv_entry *root; /* those that are in key order by now */
     struct list loose;     /* the others */
     struct list by_stamp;  /* the same entries in the order of their newest change */
+    struct kv_gaps *gaps;  /* kv_overlay_remember() */
 };
 
 void kv_overlay_init(struct kv_overlay *o, struct kv_view *below, uint64_t seed);
 void kv_overlay_fini(struct kv_overlay *o);
+/* Seeks remember from now on where there is nothing, so that each deletion is passed once
+ * (gaps.h). K5: its view changes only by its own changes; what leaves it, by being handed
+ * on, moved or forgotten, is the same below by then. A cleared one begins anew. */
+void kv_overlay_remember(struct kv_overlay *o);
 
 /* Copies key and value; `stamp` is remembered for kv_overlay_forget(). */
 void kv_put(struct kv_overlay *o, struct bytes key, struct bytes value, uint64_t stamp);
@@ -142,6 +148,6 @@ bool kv_overlay_step(const struct kv_overlay *o, const struct list **at,
                      struct kv_change *change);
 
 /* K4, and the table, the order and the counts agree. */
-void kv_overlay_check(const struct kv_overlay *o);
+void kv_overlay_check(struct kv_overlay *o);
 
 #endif

@@ -13,6 +13,7 @@
 #ifndef CORE_KV_ORDER_H
 #define CORE_KV_ORDER_H
 
+#include "core/base/check.h"
 #include "core/kv/kv.h"
 
 struct kv_entry {
@@ -41,6 +42,11 @@ static inline struct bytes entry_key(const struct kv_entry *e)
 static inline struct bytes entry_value(const struct kv_entry *e)
 {
     return bytes_of(e->data + e->key_len, e->value_len);
+}
+
+static inline struct kv_entry *entry_of_loose(struct list *l)
+{
+    return CONTAINER_OF(l, struct kv_entry, by_loose);
 }
 
 void order_remove(struct kv_entry **root, struct kv_entry *e);

@@ -77,6 +77,7 @@ int machine_init(struct machine *m, struct kv_overlay *applied)
 
     *m = (struct machine){ .applied = applied };
     applied->settled = true; /* nobody but apply changes it, or what it is written to */
+    kv_overlay_remember(applied);
     if (kv_get(&applied->view, applied_key, &cell)) return read_place(m, cell);
 
     applied->digest = 0;

@@ -17,6 +17,7 @@ struct resolver *resolver_new(const struct resolver_config *config, struct machi
     r->machine = m;
     r->expiry = expiry_new();
     kv_overlay_init(&r->pending, &m->applied->view, m->applied->view.seed);
+    kv_overlay_remember(&r->pending); /* what is forgotten of it was applied */
     tx_init(&r->tx, &r->pending.view, m->applied->view.seed);
     list_init(&r->lanes_all);
     list_init(&r->ready);

@@ -58,6 +58,7 @@ void behind_init(struct behind *b, struct rocks *rocks, struct kv_view *below,
     *b = (struct behind){ .rocks = rocks };
     atomic_init(&b->phase, BEHIND_EMPTY);
     kv_overlay_init(&b->frozen, below, seed);
+    kv_overlay_remember(&b->frozen); /* what leaves it is below by then */
     kv_overlay_init(&b->spent, NULL, seed);
     CHECK(pthread_mutex_init(&b->lock, NULL) == 0);
     CHECK(pthread_cond_init(&b->wake, NULL) == 0);

@@ -115,7 +115,6 @@ static void destroy_options(struct rocks *r)
     rocksdb_cache_destroy(r->blocks);
     buf_fini(&r->prefix);
     buf_fini(&r->prefix_end);
-    memo_fini(&r->memo);
     sorted_fini(&r->gathered);
     free(r->dir);
     *r = (struct rocks){ 0 };
@@ -198,7 +197,6 @@ int rocks_open(struct rocks *r, const char *dir, char *why, size_t why_size)
 
     *r = (struct rocks){ .dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) };
     set_options(r);
-    memo_init(&r->memo);
     r->dir = mem_alloc(strlen(dir) + 1);
     memcpy(r->dir, dir, strlen(dir) + 1);
     remove_parts(r); /* before: they take room */
@@ -304,33 +302,22 @@ static void iterator_make(struct rocks *r, struct bytes prefix)
     r->iterator = rocksdb_create_iterator(r->db, r->listing);
 }
 
-static void seek(struct rocks *r, const struct memo_question *q, struct memo_answer *a)
-{
-    struct bytes at = { 0 };
-    bool found;
-
-    if (r->iterator == NULL || !bytes_equal(buf_bytes(&r->prefix), q->prefix)) {
-        iterator_make(r, q->prefix);
-    }
-    found = iterator_move(r, q->from, q->direction, &at);
-    memo_keep(&r->memo, a, q, found, at);
-}
-
 bool rocks_seek(struct rocks *r, struct bytes prefix, struct bytes from,
                 enum kv_direction direction, struct buf *key)
 {
-    const struct memo_question q = { prefix, from, direction };
-    struct memo_answer *a = memo_place(&r->memo, &q);
+    struct bytes at = { 0 };
 
-    if (!memo_knows(&r->memo, a, &q)) seek(r, &q, a);
+    if (r->iterator == NULL || !bytes_equal(buf_bytes(&r->prefix), prefix)) {
+        iterator_make(r, prefix);
+    }
     buf_clear(key);
-    if (a->found) buf_put_bytes_raw(key, buf_bytes(&a->key));
-    return a->found;
+    if (!iterator_move(r, from, direction, &at)) return false;
+    buf_put_bytes_raw(key, at);
+    return true;
 }
 
 void rocks_refresh(struct rocks *r)
 {
-    memo_clear(&r->memo);
     iterator_drop(r);
 }
 

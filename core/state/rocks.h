@@ -32,7 +32,6 @@
 #include <stdatomic.h>
 
 #include "core/kv/kv.h"
-#include "core/state/memo.h"
 #include "core/state/sorted.h"
 
 enum rocks_phase { ROCKS_SOUND = 0, ROCKS_BROKEN, ROCKS_ASKS };
@@ -50,7 +49,6 @@ struct rocks {
     rocksdb_ingestexternalfileoptions_t *taking_in;
     rocksdb_iterator_t *iterator; /* of `listing`; NULL: to be made anew when needed */
     struct buf prefix, prefix_end;
-    struct memo memo; /* what seeks found since the last rocks_refresh() */
     struct sorted gathered; /* the writer's */
     char *dir;
     int dir_fd;
