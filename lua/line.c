@@ -74,26 +74,45 @@ int tx_object_place(lua_State *L)
     return 2;
 }
 
-/* A place without its note would be in everybody's way: it goes when there can be none. */
-int tx_object_enter(lua_State *L)
+/* The place and its note, each an ephemeral node of the caller's; *note_refused: it is the
+ * note that could not be. Raises nothing, and neither is there without the other: a place
+ * without its note would be in everybody's way. */
+static int create_both(struct tx_run *run, struct bytes queue, struct bytes data,
+                       struct bytes note, bool *note_refused)
 {
     static const unsigned flags = TX_EPHEMERAL | TX_PARENTS;
+    struct tx both;
+    int err;
+
+    *note_refused = false;
+    if (tx_ops_left(run->tx) == 0) return ERR_TOO_LARGE;
+    tx_begin_inside(&both, run->tx);
+    err = tx_create(&both, queue, data, flags | TX_SEQUENTIAL, &run->name);
+    if (err == 0) {
+        err = tx_create(&both, note, buf_bytes(&run->name), flags, &run->other);
+        *note_refused = err != 0;
+    }
+    if (err == 0) err = tx_join(run->tx, &both);
+    tx_fini(&both);
+    return err;
+}
+
+int tx_object_enter(lua_State *L)
+{
     struct tx_run *run = find_place(L);
     struct bytes place;
+    bool note_refused;
     int err;
 
     if (!lua_isnil(L, AT_PLACE)) return 1;
     sandbox_charge(L, 2 * TX_WRITE_FUEL);
     push_below(L, "/queue/");
-    err = tx_create(run->tx, tx_text_at(L, -1), tx_data_at(L, AT_DATA),
-                    flags | TX_SEQUENTIAL, &run->name);
+    err = create_both(run, tx_text_at(L, -1), tx_data_at(L, AT_DATA),
+                      tx_text_at(L, AT_NOTE), &note_refused);
     if (err == ERR_SESSION_EXPIRED) tx_raise_no_session(L, -1);
-    tx_raise_if(L, err, -1);
+    tx_raise_if(L, err, note_refused ? AT_NOTE : -1);
     place = buf_bytes(&run->name);
     lua_pushlstring(L, (const char *) place.ptr, place.len);
-    err = tx_create(run->tx, tx_text_at(L, AT_NOTE), tx_text_at(L, -1), flags, &run->other);
-    if (err != 0) (void) tx_delete(run->tx, tx_text_at(L, -1), -1);
-    tx_raise_if(L, err, AT_NOTE);
     return 1;
 }
 

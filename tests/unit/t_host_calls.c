@@ -219,7 +219,13 @@ static const char LINE[] =
     "lost = function(tx, p) tx:delete(tx:enter(p)) tx:leave(p) "
     "return #tx:children(p .. '/calls') end, "
     "false_note = function(tx, p) tx:enter(p) tx:set(p .. '/calls/' .. tx.id, 'x') "
-    "return tx:place(p) end, ";
+    "return tx:place(p) end, "
+    "noted = function(tx, p) tx:create(p .. '/calls/' .. tx.id, nil, { parents = true }) "
+    "local ok, why = pcall(tx.enter, tx, p) "
+    "return array { ok, why.message, tx:exists(p .. '/queue') } end, "
+    "full = function(tx, left) for i = left + 1, 1024 do "
+    "tx:create('/' .. left .. '-' .. i, nil) end local ok, why = pcall(tx.enter, tx, '/f') "
+    "return array { ok, ok and why or why.name, tx:exists('/f') } end, ";
 
 static void a_call_has_one_place_in_a_queue(void)
 {
@@ -248,6 +254,24 @@ static void a_queue_says_why_it_refuses(void)
     OK(has(bench_text(&b, bench_call(&b, 0, "o.line", "'/q'")),
            "an ephemeral node needs a session"));
     OK(has(bench_query(&b, "o.line", "'/q'"), "read_only: "));
+    bench_fini(&b);
+}
+
+/* Not even the parents that were made for it, or for its note. */
+static void a_refused_place_leaves_nothing(void)
+{
+    fresh();
+    bench_session_open(&b, 8);
+    put("o", LINE);
+    STR(call("o.noted", "'/q'"),
+        "[false, \"/q/calls/s7-1: a node stands at this path already\", false]");
+    for (int left = 0; left < 5; left++) {
+        char args[8];
+
+        snprintf(args, sizeof args, "%d", left);
+        STR(call("o.full", args), "[false, \"too_large\", false]");
+    }
+    STR(call("o.full", "5"), "[true, \"/f/queue/0000000000\", true]");
     bench_fini(&b);
 }
 
@@ -368,6 +392,7 @@ int main(void)
     TEST(owned_finds_what_the_session_holds);
     TEST(a_call_has_one_place_in_a_queue);
     TEST(a_queue_says_why_it_refuses);
+    TEST(a_refused_place_leaves_nothing);
     TEST(find_looks_for_the_beginning_of_a_name);
     TEST(a_code_is_a_word_with_a_message_behind_it);
     TEST(one_that_goes_over_too_often_rests);
