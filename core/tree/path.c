@@ -46,12 +46,26 @@ static bool is_plain(uint8_t c)
     return c >= 0x20 && c < 0x7f;
 }
 
+/* The same of eight bytes at once. Both additions are made without the top bits, so no
+ * carry leaves its byte. */
+static bool are_plain(const uint8_t *eight)
+{
+    const uint64_t ones = UINT64_MAX / 0xff, tops = ones * 0x80;
+    uint64_t word, low;
+
+    memcpy(&word, eight, sizeof word);
+    low = word & ~tops;
+    /* The first addition sets the top bit of 0x20 and more, the second that of 0x7f. */
+    return ((word | ~(low + ones * 0x60) | (low + ones)) & tops) == 0;
+}
+
 static bool characters_are_legal(struct bytes path)
 {
     struct reader r = reader_of(path);
 
     for (;;) {
-        while (r.at < r.end && is_plain(*r.at)) r.at++; /* nearly all characters are */
+        while (r.end - r.at >= 8 && are_plain(r.at)) r.at += 8; /* nearly all are */
+        while (r.at < r.end && is_plain(*r.at)) r.at++;
         if (r.at == r.end) return true;
         if (is_forbidden(utf8_next(&r))) return false;
     }

@@ -76,6 +76,30 @@ static void the_characters_that_zookeeper_forbids_are_refused(void)
     IS(check("/\xef\xbf\xbf"), ERR_BAD_PATH); /* U+FFFF */
 }
 
+/* Wherever it stands: several bytes are looked at at a time. Those of a character that is
+ * more than one byte are none by themselves. */
+static void a_byte_is_legal_or_not_wherever_it_stands(void)
+{
+    char path[27];
+
+    for (size_t len = 2; len <= sizeof path; len++) {
+        for (size_t at = 1; at < len; at++) {
+            for (int byte = 0; byte < 256; byte++) {
+                const bool plain = byte >= 0x20 && byte < 0x7f;
+
+                memset(path, 'a', sizeof path);
+                path[0] = '/';
+                path[at] = (char) byte;
+                if (byte == '/' || (byte == '.' && len == 2)) continue;
+                if ((path_check(bytes_of(path, len)) == 0) == plain) continue;
+                IS(byte, -1);
+            }
+        }
+    }
+    OK(path_check(BYTES_LIT("/aaaaaaa\xc3\xa9")) == 0);
+    OK(path_check(BYTES_LIT("/\xc3\xa9" "aaaaaaaaaaaaaaaaaaaaa")) == 0);
+}
+
 static void a_path_is_valid_utf8(void)
 {
     IS(check("/\xc3\xa9t\xc3\xa9"), 0);
@@ -134,6 +158,7 @@ int main(void)
     TEST(a_path_has_no_dot_parts);
     TEST(a_path_is_bounded);
     TEST(the_characters_that_zookeeper_forbids_are_refused);
+    TEST(a_byte_is_legal_or_not_wherever_it_stands);
     TEST(a_path_is_valid_utf8);
     TEST(parent_and_name_are_the_two_sides_of_the_last_slash);
     TEST(join_undoes_parent_and_name);
