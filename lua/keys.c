@@ -7,6 +7,8 @@
 #include "lua/fault.h"
 #include "lua/sandbox.h"
 
+enum { HANDFUL = 8 };
+
 static int key_cmp(const void *left, const void *right)
 {
     const struct key *a = left, *b = right;
@@ -20,6 +22,22 @@ static int key_cmp(const void *left, const void *right)
     len = a->len < b->len ? a->len : b->len;
     order = memcmp(a->str, b->str, len);
     return order != 0 ? order : (a->len > b->len) - (a->len < b->len);
+}
+
+/* Nearly all tables have a handful of keys: for these qsort() takes longer to begin. */
+static void sort(struct key *at, size_t n)
+{
+    if (n > HANDFUL) {
+        qsort(at, n, sizeof(*at), key_cmp);
+        return;
+    }
+    for (size_t i = 1; i < n; i++) {
+        const struct key key = at[i];
+        size_t to = i;
+
+        for (; to > 0 && key_cmp(&at[to - 1], &key) > 0; to--) at[to] = at[to - 1];
+        at[to] = key;
+    }
 }
 
 /* The key on top of the stack's second place, as lua_next() leaves it. */
@@ -61,7 +79,7 @@ static void fill(lua_State *L, int table, struct key *at)
     size_t i = 0;
 
     for (lua_pushnil(L); lua_next(L, table) != 0; lua_pop(L, 1)) at[i++] = key_read(L, -2);
-    qsort(at, i, sizeof(*at), key_cmp);
+    sort(at, i);
 }
 
 static uint64_t price(size_t n)

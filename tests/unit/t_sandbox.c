@@ -333,6 +333,11 @@ static void pairs_goes_in_a_fixed_order(void)
     STR(run("local it = pairs({ 1 }) it() it() return it(7, 8)"), "nil");
     STR(run("local t = {} for i = 1, 100 do t['k' .. i] = i end local s = 0 "
             "for _, v in pairs(t) do s = s + v end return s"), "5050");
+    STR(run("for n = 1, 40 do local t, last = {}, nil for i = 1, n do "
+            "t[i * 7 % 41 - 20], t['k' .. i * 7 % 41] = 1, 1 end "
+            "for k in pairs(t) do if last and (type(k) == type(last) and k <= last "
+            "or type(k) ~= type(last) and type(k) ~= 'string') then return n end "
+            "last = k end end return 'good'"), "\"good\"");
     OK(has(run("for k in pairs({ [1.5] = 1 }) do end"), "must be integers or strings"));
     bench_fini(&b);
 }
